@@ -1,0 +1,14 @@
+# drystill_test(<room> SOURCES ... [USES room ...] [LIBRARIES ...])
+#
+# One GoogleTest program a room, tests/<room>/<stem>_test.cpp beside <room>/<stem>.h. DRYSTILL_GOLDEN_DIR is tests/golden.
+include(GoogleTest)
+function(drystill_test room)
+  cmake_parse_arguments(PARSE_ARGV 1 ARG "" "" "SOURCES;USES;LIBRARIES")
+  set(target drystill_${room}_test)
+  list(TRANSFORM ARG_USES PREPEND drystill_)
+  add_executable(${target} ${ARG_SOURCES})
+  target_link_libraries(${target} PRIVATE drystill_test_support ${ARG_USES} ${ARG_LIBRARIES} GTest::gtest GTest::gtest_main)
+  target_compile_definitions(${target} PRIVATE
+    DRYSTILL_GOLDEN_DIR="${PROJECT_SOURCE_DIR}/tests/golden" DRYSTILL_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  gtest_discover_tests(${target} TEST_PREFIX "${room}." PROPERTIES TIMEOUT 300 DISCOVERY_TIMEOUT 60)
+endfunction()

@@ -1,0 +1,16 @@
+# OpenCV's own package file comes only with Debian's libopencv-dev, which drags in Qt, GDAL's tools and every module.
+# We need three modules, and find those by name.
+find_path(OpenCV_INCLUDE_DIR opencv2/core.hpp PATH_SUFFIXES opencv4)
+set(_parts OpenCV_INCLUDE_DIR)
+foreach(_module IN LISTS OpenCV_FIND_COMPONENTS)
+  find_library(OpenCV_${_module}_LIBRARY opencv_${_module})
+  list(APPEND _parts OpenCV_${_module}_LIBRARY)
+  if(OpenCV_INCLUDE_DIR AND OpenCV_${_module}_LIBRARY AND NOT TARGET opencv_${_module})
+    add_library(opencv_${_module} INTERFACE IMPORTED GLOBAL)
+    target_include_directories(opencv_${_module} SYSTEM INTERFACE "${OpenCV_INCLUDE_DIR}")
+    target_link_libraries(opencv_${_module} INTERFACE "${OpenCV_${_module}_LIBRARY}")
+  endif()
+endforeach()
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(OpenCV REQUIRED_VARS ${_parts})
+mark_as_advanced(${_parts})

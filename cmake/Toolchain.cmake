@@ -1,0 +1,35 @@
+# Compiler settings shared by every target: one set of flags, so that one precompiled header serves all rooms.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
+endif()
+
+find_program(DRYSTILL_CCACHE ccache)
+if(DRYSTILL_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  # Precompiled headers need these sloppiness settings; base_dir and nohashdir let two checkouts share results.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
+      "CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime"
+      "CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}" CCACHE_NOHASHDIR=1 ${DRYSTILL_CCACHE})
+endif()
+
+find_program(DRYSTILL_MOLD mold)
+if(DRYSTILL_MOLD)
+  add_link_options(-fuse-ld=mold)
+endif()
+
+if(PROJECT_IS_TOP_LEVEL)
+  add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow>")
+  if(DRYSTILL_WERROR)
+    add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:-Werror>")
+  endif()
+endif()
+
+if(DRYSTILL_SANITIZE)
+  add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${DRYSTILL_SANITIZE};-fno-omit-frame-pointer>")
+  add_link_options(-fsanitize=${DRYSTILL_SANITIZE})
+endif()
