@@ -135,7 +135,7 @@ struct DistillClassifier {
   static constexpr std::string_view kKey = "task";
   static constexpr std::string_view kName = "distill_classifier";
   RunOptions run;
-  vision::ImageSpec input;
+  std::optional<vision::ImageSpec> input;
   vision::ModelOptions teacher;
   vision::ModelOptions student;
   generator::SynthesizerOptions generator;
