@@ -39,7 +39,10 @@ std::string to_json_line(std::int64_t step, std::string_view group,
   std::string line = "{\"schema\":" + std::to_string(kSchema) + ",\"step\":" + std::to_string(step) +
                      ",\"group\":" + json_string(group) + ",\"values\":{";
   for (std::size_t i = 0; i < values.size(); ++i) {
-    line += (i ? "," : "") + json_string(values[i].first) + ":" + number(values[i].second);
+    if (i > 0) line += ',';
+    line += json_string(values[i].first);
+    line += ':';
+    line += number(values[i].second);
   }
   // A millisecond is what a reader can use; more digits only fill the disk.
   return line + "},\"seconds\":" + number(std::round(seconds * 1000) / 1000) + "}";
