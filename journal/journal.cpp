@@ -1,11 +1,14 @@
 #include "journal/journal.h"
 
 #include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <iostream>
+#include <memory>
 
 #include "core/error.h"
 #include "core/progress.h"
+#include "journal/event_file.h"
 #include "journal/log_file.h"
 #include "journal/metrics_file.h"
 #include "journal/text_file.h"
@@ -15,6 +18,11 @@ namespace {
 
 double steady_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+// TensorBoard shows events by calendar time.
+double unix_seconds() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
 std::function<void(std::string_view)> console_of(Progress* progress) {
@@ -27,15 +35,19 @@ std::function<void(std::string_view)> console_of(Progress* progress) {
 struct Journal::Sinks {
   Sinks(const RunFolder& folder, const JournalOptions& options)
       : clock(options.clock ? options.clock : steady_seconds),
+        folder(folder.path()),
         samples(folder.samples()),
         metrics(folder.metrics()),
+        tensorboard(options.tensorboard ? std::make_unique<EventFile>(this->folder, unix_seconds()) : nullptr),
         log(folder.log(), options.console_level, console_of(options.progress)),
         opened(clock()),
         seconds_before(metrics.last_seconds()) {}
 
   std::function<double()> clock;
+  std::filesystem::path folder;
   std::filesystem::path samples;
   MetricsFile metrics;
+  std::unique_ptr<EventFile> tensorboard;  // null where it is switched off
   LogFile log;
   double opened;
   double seconds_before;  // what the run took before this process
@@ -51,6 +63,10 @@ double Journal::seconds() const {
 
 void Journal::record(std::int64_t step, std::string_view group, const Values& values) {
   sinks_->metrics.append(to_json_line(step, group, values, seconds()));
+  if (!sinks_->tensorboard) return;
+  for (const auto& [name, value] : values) {
+    sinks_->tensorboard->scalar(step, std::string(group) + "/" + name, value, unix_seconds());
+  }
 }
 
 void Journal::sample_image(std::int64_t step, std::string_view name, std::string_view png) {
@@ -62,6 +78,7 @@ void Journal::sample_image(std::int64_t step, std::string_view name, std::string
                       "'");
   }
   replace_text(sinks_->samples / (std::string(name) + "_" + std::to_string(step) + ".png"), png);
+  if (sinks_->tensorboard) sinks_->tensorboard->image(step, "samples/" + std::string(name), png, unix_seconds());
 }
 
 void Journal::log(Level level, std::string_view line) {
@@ -72,6 +89,9 @@ void Journal::truncate_after(std::int64_t step) {
   sinks_->metrics.truncate_after(step);
   sinks_->seconds_before = sinks_->metrics.last_seconds();
   sinks_->opened = sinks_->clock();
+  if (sinks_->tensorboard) {
+    sinks_->tensorboard = std::make_unique<EventFile>(sinks_->folder, unix_seconds(), /*first_step=*/step + 1);
+  }
 }
 
 }  // namespace drystill::journal
