@@ -5,7 +5,7 @@
 namespace drystill::configs {
 namespace {
 
-constexpr std::size_t kMaxLines = 50;       // a hostile file must not make a message of megabytes
+constexpr std::size_t kMaxLines = 50;  // a hostile file must not make a message of megabytes
 constexpr std::size_t kMaxQuotedBytes = 60;
 constexpr std::size_t kMaxHintedBytes = 64;  // edit distance is quadratic, and no option name is longer
 

@@ -52,7 +52,8 @@ class Interpolator {
 
   void expand(Node& node, const std::string& path, std::size_t depth) {
     if (done_.contains(&node)) return;
-    if (depth > kMaxDepth) throw BadReference{"references nest more than " + std::to_string(kMaxDepth) + " levels deep"};
+    if (depth > kMaxDepth)
+      throw BadReference{"references nest more than " + std::to_string(kMaxDepth) + " levels deep"};
     open_.push_back({&node, path});
     try {
       if (node.kind == Node::Kind::kScalar) expand_scalar(node);
@@ -113,7 +114,8 @@ class Interpolator {
 
   std::string chain(std::size_t from, const std::string& name) const {
     std::string out;
-    for (std::size_t i = from; i < open_.size(); ++i) out += (open_[i].path.empty() ? "the file" : open_[i].path) + " -> ";
+    for (std::size_t i = from; i < open_.size(); ++i)
+      out += (open_[i].path.empty() ? "the file" : open_[i].path) + " -> ";
     return out + name;
   }
 
@@ -144,7 +146,8 @@ class Interpolator {
     if (name.empty() || name.find('=') != std::string::npos) throw BadReference{"'${env:...}' needs a variable's name"};
     if (const char* value = std::getenv(name.c_str())) return escape_references(value);
     if (comma != std::string::npos) return argument.substr(comma + 1);
-    throw BadReference{"the environment variable " + quoted(name) + " is not set (or write ${env:" + name + ",default})"};
+    throw BadReference{"the environment variable " + quoted(name) + " is not set (or write ${env:" + name +
+                       ",default})"};
   }
 
   struct Open {
@@ -153,8 +156,8 @@ class Interpolator {
   };
   Node& root_;
   Diagnostics& diagnostics_;
-  std::vector<Open> open_;         // being expanded now, outermost first
-  std::set<const Node*> done_;     // nodes never move: only a scalar's own content is replaced
+  std::vector<Open> open_;      // being expanded now, outermost first
+  std::set<const Node*> done_;  // nodes never move: only a scalar's own content is replaced
   std::size_t nodes_ = 0;
   std::size_t bytes_ = 0;
 };

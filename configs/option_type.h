@@ -13,8 +13,8 @@
 
 #include "core/fields.h"
 
-// Forgets the C++ type of option structs. The reader, the writer and the schema are ordinary code over OptionRef; what a
-// new option struct adds to a build is one list of its fields.
+// Forgets the C++ type of option structs. The reader, the writer and the schema are ordinary code over OptionRef; what
+// a new option struct adds to a build is one list of its fields.
 
 namespace drystill::configs {
 
@@ -61,7 +61,9 @@ OptionRef option_ref(T& value);
 namespace detail {
 
 template <class T>
-concept OptionStruct = requires(T& t) { t.visit([](auto&&...) {}); };
+concept OptionStruct = requires(T& t) {
+  t.visit([](auto&&...) {});
+};
 template <class T>
 concept HasProblems = requires(const T& t) {
   { t.problems() } -> std::same_as<std::vector<Problem>>;

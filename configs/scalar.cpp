@@ -144,7 +144,8 @@ bool needs_quotes(std::string_view text) {
   if (is_digit(first) || first == '+' || first == '-' || (first == '.' && !text.starts_with("./") && text != "..")) {
     return !text.starts_with("../");
   }
-  constexpr auto kWords = std::to_array<std::string_view>({"null", "true", "false", "yes", "no", "on", "off", "y", "n"});
+  constexpr auto kWords =
+      std::to_array<std::string_view>({"null", "true", "false", "yes", "no", "on", "off", "y", "n"});
   return std::find(kWords.begin(), kWords.end(), lower(text)) != kWords.end();
 }
 

@@ -14,7 +14,7 @@ namespace drystill::configs {
 // A configuration is small. Beyond these a file is an accident or an attack, and it is refused before it costs memory.
 constexpr std::size_t kMaxFileBytes = std::size_t{1} << 20U;
 constexpr std::size_t kMaxDepth = 64;
-constexpr std::size_t kMaxNodes = 100'000;                            // after aliases are expanded
+constexpr std::size_t kMaxNodes = 100'000;                         // after aliases are expanded
 constexpr std::size_t kMaxExpandedBytes = std::size_t{16} << 20U;  // text of all nodes, after aliases are expanded
 
 // Parses one YAML document. Stricter than YAML on purpose: duplicate keys, `<<`, tags, a second document, tabs in the
@@ -25,7 +25,8 @@ constexpr std::size_t kMaxExpandedBytes = std::size_t{16} << 20U;  // text of al
 std::optional<Node> parse_yaml(std::string_view text, const std::string& source, Diagnostics& diagnostics,
                                bool has_lines = true);
 
-// Reads a file whose top level must be a mapping (or nothing, an empty one); `asked_at` is where the file was named (for "no such file").
+// Reads a file whose top level must be a mapping (or nothing, an empty one); `asked_at` is where the file was named
+// (for "no such file").
 std::optional<Node> load_yaml_file(const std::filesystem::path& path, const Origin& asked_at, Diagnostics& diagnostics);
 
 }  // namespace drystill::configs
