@@ -12,4 +12,4 @@ if [[ -z $nvcc ]]; then
 fi
 
 export DRYSTILL_CMAKE_ARGS="-DCMAKE_CUDA_COMPILER=$nvcc -DCMAKE_CUDA_ARCHITECTURES=${DRYSTILL_CUDA_ARCHITECTURES:-90}"
-scripts/build.sh cuda cuda_check
+scripts/build.sh cuda drystill_kernels drystill_kernels_test drystill

@@ -83,7 +83,7 @@ fetch() {
   # The wheel is an archive of headers and libraries to us: one fixed Python version, whichever one runs pip.
   python3 -m pip download --quiet --no-deps --no-cache-dir --disable-pip-version-check --require-hashes \
     --only-binary=:all: --implementation cp --python-version 3.11 --abi cp311 --abi none \
-    --platform manylinux_2_28_x86_64 --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 \
+    --platform manylinux_2_28_x86_64 --platform manylinux_2_25_x86_64 --platform manylinux2014_x86_64 \
     --requirement "$scratch/requirements.txt" --dest "$scratch/download" >&2 ||
     fail "pip could not fetch $1 (see above); call again: finished wheels are kept"
   mv "$scratch/download"/*.whl "$wheel"
