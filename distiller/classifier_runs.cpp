@@ -11,7 +11,7 @@
 #include "distiller/synthetic_source.h"
 #include "vision/classifier_file.h"
 #include "vision/image_grid.h"
-#include "vision/layers.h"
+#include "vision/memory_format.h"
 #include "vision/zoo.h"
 
 namespace drystill::distiller {
@@ -23,6 +23,10 @@ constexpr std::int64_t kGridImages = 64;
 void place(vision::Classifier& model, torch::Device device, const PrecisionOptions& precision) {
   model.to(device);
   if (precision.channels_last) vision::to_channels_last(model);
+}
+
+torch::ScalarType dtype_of(const PrecisionOptions& precision) {
+  return precision.bfloat16 ? torch::kBFloat16 : torch::kFloat32;
 }
 
 vision::ExpectedImages expected_images(const vision::ImageSpec& input) {
@@ -42,7 +46,7 @@ std::map<std::string, std::string> provenance(const std::string& task, const Run
 }
 
 // A picture of what the student sees: newest samples with the teacher's class and confidence.
-void write_samples(const std::filesystem::path& folder, std::int64_t step, generator::Synthesizer& synthesizer,
+void write_samples(std::int64_t step, generator::Synthesizer& synthesizer,
                    vision::Classifier& teacher, const vision::ImageSpec& input, SeedStreams& seeds,
                    journal::Journal& journal) {
   torch::NoGradGuard no_grad;
@@ -52,7 +56,8 @@ void write_samples(const std::filesystem::path& folder, std::int64_t step, gener
   const torch::Tensor images = synthesizer.sample(kGridImages).to(torch::kFloat32).clamp(0, 1);
   seeds.load(StateReader(state));
 
-  const auto probabilities = teacher.forward(vision::normalise(images, input)).logits.to(torch::kFloat32).softmax(1);
+  const vision::Normaliser normalise(input.mean, input.stddev, images.device());
+  const auto probabilities = teacher.forward(normalise(images)).logits.to(torch::kFloat32).softmax(1);
   const auto [confidence, classes] = probabilities.max(1);
   std::vector<std::string> captions;
   for (std::int64_t i = 0; i < images.size(0); ++i) {
@@ -62,7 +67,7 @@ void write_samples(const std::filesystem::path& folder, std::int64_t step, gener
                                  : std::to_string(label);
     captions.push_back(fmt::format("{} {:.0f}%", name, 100 * confidence[i].item<double>()));
   }
-  journal.image(step, "samples", vision::encode_grid_png(images.to(torch::kCPU), captions));
+  journal.sample_image(step, "samples", vision::encode_grid_png(images.to(torch::kCPU), captions));
 }
 
 }  // namespace
@@ -87,7 +92,7 @@ ClassifierRunResult distill_classifier(const DistillClassifier& options, const R
                                                   .image = teacher.input,
                                                   .device = device,
                                                   .channels_last = options.run.precision.channels_last,
-                                                  .bfloat16 = options.run.precision.bfloat16},
+                                                  .dtype = dtype_of(options.run.precision)},
                                                  seeds);
   for (const auto& notice : synthesizer->notices()) environment.journal.info(notice);
 
@@ -96,13 +101,12 @@ ClassifierRunResult distill_classifier(const DistillClassifier& options, const R
                           .reuse_generator_batch = options.reuse_generator_batch,
                           .augment = options.augment,
                           .replay = options.replay},
-                         *synthesizer, teacher.input, device, seeds);
+                         *synthesizer, teacher.input, device, dtype_of(options.run.precision), seeds);
   const std::int64_t total_steps = options.run.loop.total_steps();
   ClassifierLearner learner({.loss = options.loss,
                              .optimizer = options.optimizer,
                              .schedule = options.schedule,
-                             .total_steps = total_steps,
-                             .bfloat16 = options.run.precision.bfloat16},
+                             .total_steps = total_steps},
                             student.model, teacher.model);
   const auto scheduler = curriculum::make_scheduler(options.curriculum, total_steps, options.run.loop.epoch_steps);
 
@@ -122,7 +126,7 @@ ClassifierRunResult distill_classifier(const DistillClassifier& options, const R
                   .evaluate = {},
                   .draw_samples =
                       [&](std::int64_t step) {
-                        write_samples(environment.folder, step, *synthesizer, *teacher.model, teacher.input, seeds,
+                        write_samples(step, *synthesizer, *teacher.model, teacher.input, seeds,
                                       environment.journal);
                       },
                   .checkpoints = environment.folder / "checkpoints"};
@@ -158,7 +162,7 @@ ClassifierRunResult train_classifier(const TrainClassifier& options, const RunEn
 
   const auto expected = expected_images(model.input);
   LabelledSource source(environment.open_dataset(options.data, vision::Split::kTrain, expected), model.input,
-                        options.augment, options.batch, device, seeds);
+                        options.augment, options.batch, device, dtype_of(options.run.precision), seeds);
   Evaluator evaluator(environment.open_dataset(options.data, vision::Split::kTest, expected), model.input, device);
 
   const std::int64_t total_steps = options.run.loop.total_steps();
@@ -166,8 +170,7 @@ ClassifierRunResult train_classifier(const TrainClassifier& options, const RunEn
                              .optimizer = options.optimizer,
                              .schedule = options.schedule,
                              .label_smoothing = options.label_smoothing,
-                             .total_steps = total_steps,
-                             .bfloat16 = options.run.precision.bfloat16},
+                             .total_steps = total_steps},
                             model.model, teacher);
   const auto scheduler = curriculum::make_scheduler(curriculum::ConstantOptions{}, total_steps,
                                                     options.run.loop.epoch_steps);

@@ -3,8 +3,6 @@
 #include <cmath>
 #include <numbers>
 
-#include "vision/augment.h"
-
 namespace drystill::distiller {
 namespace {
 
@@ -29,7 +27,7 @@ Metrics Evaluation::metrics() const {
 }
 
 Evaluator::Evaluator(std::shared_ptr<const vision::ImageSource> test, const vision::ImageSpec& image, torch::Device device, std::int64_t batch)
-    : test_(std::move(test)), image_(image), device_(device), batch_(batch) {}
+    : test_(std::move(test)), normalise_(image.mean, image.stddev, device), device_(device), batch_(batch) {}
 
 torch::Tensor Evaluator::logits(vision::Classifier& model) {
   torch::NoGradGuard no_grad;
@@ -38,7 +36,7 @@ torch::Tensor Evaluator::logits(vision::Classifier& model) {
   std::vector<torch::Tensor> outputs, labels;
   const auto stream = test_->stream(torch::arange(test_->size()), batch_);
   while (const auto batch = stream->next()) {
-    const auto images = vision::normalise(vision::to_unit(batch->images.to(device_)), image_);
+    const auto images = normalise_(vision::to_unit(batch->images.to(device_)));
     outputs.push_back(model.forward(images).logits.to(torch::kCPU, torch::kFloat32));
     labels.push_back(batch->labels);
   }

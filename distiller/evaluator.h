@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "distiller/loop.h"
+#include "vision/augment.h"
 #include "vision/classifier.h"
 #include "vision/datasets/dataset.h"
 #include "vision/options.h"
@@ -37,7 +38,7 @@ class Evaluator {
   torch::Tensor logits(vision::Classifier& model);  // [N, C] fp32, on the CPU; fills labels_ on the way
 
   std::shared_ptr<const vision::ImageSource> test_;
-  vision::ImageSpec image_;
+  vision::Normaliser normalise_;
   torch::Device device_;
   std::int64_t batch_;
   torch::Tensor labels_;

@@ -1,18 +1,18 @@
 #include "distiller/labelled_source.h"
 
 #include "core/error.h"
-#include "vision/augment.h"
 
 namespace drystill::distiller {
 
 LabelledSource::LabelledSource(std::shared_ptr<const vision::ImageSource> images, const vision::ImageSpec& image,
-                               const AugmentOptions& augment, std::int64_t batch, torch::Device device,
-                               SeedStreams& seeds)
+                               const vision::AugmentOptions& augment, std::int64_t batch, torch::Device device,
+                               torch::ScalarType dtype, SeedStreams& seeds)
     : images_(std::move(images)),
-      image_(image),
+      normalise_(image.mean, image.stddev, device),
       augment_(augment),
       batch_(batch),
       device_(device),
+      dtype_(dtype),
       shuffle_(seeds.cpu_stream("data.shuffle")),
       augmentation_(seeds.cpu_stream("augment.data")) {
   if (images_->size() < batch_) {
@@ -34,11 +34,9 @@ Batch LabelledSource::next(const curriculum::StagePlan&) {
 
   torch::NoGradGuard no_grad;
   torch::Tensor images = vision::to_unit(raw->images.to(device_));
-  if (augment_.crop_padding > 0 || augment_.flip) {
-    images = vision::augment(images, augment_.crop_padding, augment_.flip, augmentation_);
-  }
+  images = vision::augment(images, augment_, augmentation_);
   Batch batch;
-  batch.inputs = vision::normalise(images, image_);
+  batch.inputs = normalise_(images).to(dtype_);
   batch.labels = raw->labels.to(device_);
   return batch;
 }

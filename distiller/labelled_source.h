@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "distiller/loop.h"
+#include "vision/augment.h"
 #include "vision/datasets/dataset.h"
 #include "vision/options.h"
 
@@ -13,7 +14,8 @@ namespace drystill::distiller {
 class LabelledSource final : public InputSource {
  public:
   LabelledSource(std::shared_ptr<const vision::ImageSource> images, const vision::ImageSpec& image,
-                 const AugmentOptions& augment, std::int64_t batch, torch::Device device, SeedStreams& seeds);
+                 const vision::AugmentOptions& augment, std::int64_t batch, torch::Device device,
+                 torch::ScalarType dtype, SeedStreams& seeds);
 
   std::int64_t steps_per_epoch() const { return images_->size() / batch_; }
 
@@ -23,10 +25,11 @@ class LabelledSource final : public InputSource {
 
  private:
   std::shared_ptr<const vision::ImageSource> images_;
-  vision::ImageSpec image_;
-  AugmentOptions augment_;
+  vision::Normaliser normalise_;
+  vision::AugmentOptions augment_;
   std::int64_t batch_;
   torch::Device device_;
+  torch::ScalarType dtype_;
   at::Generator shuffle_;
   at::Generator augmentation_;
   torch::Tensor order_;        // [N] int64: this epoch's permutation
