@@ -52,7 +52,7 @@ struct CifarDataset {
 
 // How an image of another size is brought to the size of the model's input.
 enum class Resize {
-  kCrop,     // scale so that the shorter sides meet, then cut the middle out
+  kCrop,     // cut the largest middle part of the right proportion out, then scale it
   kStretch,  // scale both sides on their own
 };
 constexpr auto enum_names(Resize) {
@@ -73,7 +73,7 @@ struct ImageFolderDataset {
   void visit(Field&& field) {
     field("train", train, "folder of the training images, one subfolder a class");
     field("test", test, "folder of the test images, one subfolder a class");
-    field("resize", resize, "crop: scale the shorter side and cut the middle out; stretch: scale both sides");
+    field("resize", resize, "crop: scale the middle, cut to the right proportion; stretch: scale the whole image");
     field("workers", workers, "threads that decode images; 0: all cores; the result does not depend on it",
           between(0, 1024));
     field("queue", queue, "batches decoded ahead of use", between(1, 1024));
