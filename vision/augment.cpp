@@ -115,4 +115,8 @@ torch::Tensor Normaliser::operator()(const torch::Tensor& images) const {
   return (images - mean_.to(images.scalar_type())) / deviation_.to(images.scalar_type());
 }
 
+torch::Tensor Normaliser::inverse(const torch::Tensor& normalised) const {
+  return normalised * deviation_.to(normalised.scalar_type()) + mean_.to(normalised.scalar_type());
+}
+
 }  // namespace drystill::vision

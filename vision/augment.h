@@ -42,6 +42,9 @@ class Normaliser {
   // [N, C, H, W] 0..1 -> the same shape and dtype.
   torch::Tensor operator()(const torch::Tensor& images) const;
 
+  // image * deviation + mean: back to the unit range.
+  torch::Tensor inverse(const torch::Tensor& normalised) const;
+
  private:
   torch::Tensor mean_;       // [C, 1, 1] float64: rounded once, to the dtype of the images
   torch::Tensor deviation_;  // [C, 1, 1] float64
