@@ -59,15 +59,15 @@ void write_samples(std::int64_t step, generator::Synthesizer& synthesizer,
   const vision::Normaliser normalise(input.mean, input.stddev, images.device());
   const auto probabilities = teacher.forward(normalise(images)).logits.to(torch::kFloat32).softmax(1);
   const auto [confidence, classes] = probabilities.max(1);
-  std::vector<std::string> captions;
+  std::vector<vision::Caption> captions;
   for (std::int64_t i = 0; i < images.size(0); ++i) {
     const auto label = classes[i].item<std::int64_t>();
-    const std::string name = static_cast<std::size_t>(label) < input.class_names.size()
-                                 ? input.class_names[static_cast<std::size_t>(label)]
-                                 : std::to_string(label);
-    captions.push_back(fmt::format("{} {:.0f}%", name, 100 * confidence[i].item<double>()));
+    const auto index = static_cast<std::size_t>(label);
+    captions.push_back({.name = index < input.class_names.size() ? input.class_names[index] : std::to_string(label),
+                        .confidence = confidence[i].item<double>()});
   }
-  journal.sample_image(step, "samples", vision::encode_grid_png(images.to(torch::kCPU), captions));
+  const auto png = vision::encode_png(vision::draw_grid(images, captions));
+  journal.sample_image(step, "samples", {reinterpret_cast<const char*>(png.data()), png.size()});
 }
 
 }  // namespace
