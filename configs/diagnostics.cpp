@@ -33,7 +33,7 @@ void Diagnostics::throw_if_any() const {
   throw ConfigError(joined);
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string out = "'";
   for (const char c : text) {
     if (out.size() > kMaxQuotedBytes && (static_cast<unsigned char>(c) & 0xC0U) != 0x80U) {  // never inside a character

@@ -33,7 +33,7 @@ class Diagnostics {
 };
 
 // `text` in single quotes for a message: control characters escaped, long text cut.
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 
 // "a, b, c": at most `limit` of them, then "...".
 std::string listed(const std::vector<std::string>& names, std::size_t limit = 24);

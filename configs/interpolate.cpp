@@ -80,7 +80,7 @@ class Interpolator {
     std::size_t copied = 0;
     for (; begin != std::string::npos; begin = find_reference(node.text, copied)) {
       const std::size_t end = node.text.find('}', begin);
-      if (end == std::string::npos) throw BadReference{"'${' without '}' in " + quoted(node.text)};
+      if (end == std::string::npos) throw BadReference{"'${' without '}' in " + in_quotes(node.text)};
       const std::string name = node.text.substr(begin + 2, end - begin - 2);
       const bool is_whole = begin == 0 && end + 1 == node.text.size();
       if (is_whole && !name.starts_with("env:")) {
@@ -146,7 +146,7 @@ class Interpolator {
     if (name.empty() || name.find('=') != std::string::npos) throw BadReference{"'${env:...}' needs a variable's name"};
     if (const char* value = std::getenv(name.c_str())) return escape_references(value);
     if (comma != std::string::npos) return argument.substr(comma + 1);
-    throw BadReference{"the environment variable " + quoted(name) + " is not set (or write ${env:" + name +
+    throw BadReference{"the environment variable " + in_quotes(name) + " is not set (or write ${env:" + name +
                        ",default})"};
   }
 

@@ -109,7 +109,7 @@ class TreeBuilder : public YAML::EventHandler {
   // "?" and "!" are what the parser itself puts on plain and on quoted values.
   void refuse_tag(const YAML::Mark& mark, const std::string& tag) const {
     if (tag.empty() || tag == "?" || tag == "!") return;
-    throw Refused{origin(mark), "the tag " + quoted(tag) + " is not supported: write the value without it"};
+    throw Refused{origin(mark), "the tag " + in_quotes(tag) + " is not supported: write the value without it"};
   }
   [[noreturn]] void refuse_depth(const YAML::Mark& mark) const {
     throw Refused{origin(mark), "nested more than " + std::to_string(kMaxDepth) + " levels deep"};
@@ -188,7 +188,7 @@ class TreeBuilder : public YAML::EventHandler {
     if (is_new) {
       top.node.entries.push_back({std::move(top.key), top.key_origin, std::move(value)});
     } else {
-      diagnostics_.report(top.key_origin, "duplicate key " + quoted(top.key) + ", first at " + first->second.text());
+      diagnostics_.report(top.key_origin, "duplicate key " + in_quotes(top.key) + ", first at " + first->second.text());
     }
   }
 
