@@ -2,7 +2,6 @@
 
 #include <ATen/ops/cross_entropy_loss.h>
 
-#include "core/autocast.h"
 #include "curriculum/sample_weights.h"
 #include "distiller/learning_rate.h"
 #include "kernels/divergence.h"
@@ -40,20 +39,16 @@ StepReport ClassifierLearner::step(const Batch& batch, const curriculum::StagePl
                                learning_rate_factor(options_.schedule, plan.step, options_.total_steps));
   student_->train();
   StepReport report;
-  torch::Tensor losses;
-  {
-    Bfloat16Scope precision(options_.bfloat16, batch.inputs.device());
-    torch::Tensor target = batch.teacher_logits;
-    if (teacher_ && !target.defined()) {
-      torch::NoGradGuard no_grad;
-      target = teacher_->forward(batch.inputs).logits;
-    }
-    const torch::Tensor logits = student_->forward(batch.inputs).logits;
-    losses = target.defined() ? distillation_losses(logits, target, options_.loss)
-                              : at::cross_entropy_loss(logits.to(torch::kFloat32), batch.labels, /*weight=*/{},
-                                                       at::Reduction::None, /*ignore_index=*/-100,
-                                                       options_.label_smoothing);
+  torch::Tensor target = batch.teacher_logits;
+  if (teacher_ && !target.defined()) {
+    torch::NoGradGuard no_grad;
+    target = teacher_->forward(batch.inputs).logits;
   }
+  const torch::Tensor logits = student_->forward(batch.inputs).logits;
+  const torch::Tensor losses =
+      target.defined() ? distillation_losses(logits, target, options_.loss)
+                       : at::cross_entropy_loss(logits, batch.labels, /*weight=*/{}, at::Reduction::None,
+                                                /*ignore_index=*/-100, options_.label_smoothing);
   report.sample_losses = losses.detach();
   torch::Tensor loss;
   if (plan.granularity == curriculum::Granularity::kPerBatch) {

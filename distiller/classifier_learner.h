@@ -15,7 +15,6 @@ struct ClassifierLearnerOptions {
   ScheduleOptions schedule;
   double label_smoothing = 0;  // labels only
   std::int64_t total_steps = 1;
-  bool bfloat16 = false;
 };
 
 // Per-sample distance of the student's logits [N, C] to the teacher's, [N], in fp32 (kernels/divergence.h).

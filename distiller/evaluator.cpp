@@ -1,10 +1,7 @@
 #include "distiller/evaluator.h"
 
-#include <algorithm>
 #include <cmath>
 #include <numbers>
-
-#include "vision/augment.h"
 
 namespace drystill::distiller {
 namespace {
@@ -29,34 +26,36 @@ Metrics Evaluation::metrics() const {
   return metrics;
 }
 
-Evaluator::Evaluator(vision::ImageSet test, const vision::ImageSpec& image, torch::Device device, std::int64_t batch)
-    : test_(std::move(test)), image_(image), device_(device), batch_(batch) {}
+Evaluator::Evaluator(std::shared_ptr<const vision::ImageSource> test, const vision::ImageSpec& image, torch::Device device, std::int64_t batch)
+    : test_(std::move(test)), normalise_(image.mean, image.stddev, device), device_(device), batch_(batch) {}
 
-torch::Tensor Evaluator::logits(vision::Classifier& model) const {
+torch::Tensor Evaluator::logits(vision::Classifier& model) {
   torch::NoGradGuard no_grad;
   const bool was_training = model.is_training();
   model.eval();
-  std::vector<torch::Tensor> parts;
-  const std::int64_t count = test_.images.size(0);
-  for (std::int64_t first = 0; first < count; first += batch_) {
-    const auto bytes = test_.images.narrow(0, first, std::min(batch_, count - first)).to(device_);
-    parts.push_back(model.forward(vision::normalise(vision::to_unit(bytes), image_)).logits.to(torch::kCPU, torch::kFloat32));
+  std::vector<torch::Tensor> outputs, labels;
+  const auto stream = test_->stream(torch::arange(test_->size()), batch_);
+  while (const auto batch = stream->next()) {
+    const auto images = normalise_(vision::to_unit(batch->images.to(device_)));
+    outputs.push_back(model.forward(images).logits.to(torch::kCPU, torch::kFloat32));
+    labels.push_back(batch->labels);
   }
   model.train(was_training);
-  return torch::cat(parts);
+  labels_ = torch::cat(labels);
+  return torch::cat(outputs);
 }
 
 Evaluation Evaluator::evaluate(vision::Classifier& student, vision::Classifier* teacher) {
   Evaluation result;
-  result.images = test_.images.size(0);
+  result.images = test_->size();
   const auto student_logits = logits(student);
   const auto student_class = student_logits.argmax(1);
-  result.accuracy = student_class.eq(test_.labels).to(torch::kFloat64).mean().item<double>();
+  result.accuracy = student_class.eq(labels_).to(torch::kFloat64).mean().item<double>();
   if (teacher != nullptr) {
     if (!teacher_logits_.defined()) teacher_logits_ = logits(*teacher);
     const auto teacher_class = teacher_logits_.argmax(1);
     result.has_teacher = true;
-    result.teacher_accuracy = teacher_class.eq(test_.labels).to(torch::kFloat64).mean().item<double>();
+    result.teacher_accuracy = teacher_class.eq(labels_).to(torch::kFloat64).mean().item<double>();
     result.agreement = student_class.eq(teacher_class).to(torch::kFloat64).mean().item<double>();
     result.loyalty = mean_loyalty(teacher_logits_, student_logits);
   }

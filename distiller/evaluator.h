@@ -2,7 +2,10 @@
 
 #include <torch/types.h>
 
+#include <memory>
+
 #include "distiller/loop.h"
+#include "vision/augment.h"
 #include "vision/classifier.h"
 #include "vision/datasets/dataset.h"
 #include "vision/options.h"
@@ -27,17 +30,18 @@ struct Evaluation {
 // logits do not change: they are computed once.
 class Evaluator {
  public:
-  Evaluator(vision::ImageSet test, const vision::ImageSpec& image, torch::Device device, std::int64_t batch = 500);
+  Evaluator(std::shared_ptr<const vision::ImageSource> test, const vision::ImageSpec& image, torch::Device device, std::int64_t batch = 500);
 
   Evaluation evaluate(vision::Classifier& student, vision::Classifier* teacher);
 
  private:
-  torch::Tensor logits(vision::Classifier& model) const;  // [N, C] fp32, on the CPU
+  torch::Tensor logits(vision::Classifier& model);  // [N, C] fp32, on the CPU; fills labels_ on the way
 
-  vision::ImageSet test_;
-  vision::ImageSpec image_;
+  std::shared_ptr<const vision::ImageSource> test_;
+  vision::Normaliser normalise_;
   torch::Device device_;
   std::int64_t batch_;
+  torch::Tensor labels_;
   torch::Tensor teacher_logits_;
 };
 

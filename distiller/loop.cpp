@@ -108,7 +108,7 @@ RunResult run_loop(const LoopOptions& options, const LoopParts& parts) {
     if (parts.evaluate && (last || due(step, options.evaluate_every, options))) {
       result.last_evaluation = parts.evaluate();
       parts.journal.record(step, "evaluation", result.last_evaluation);
-      parts.progress.update(step, result.last_evaluation);
+      parts.progress.update(step, ProgressFields(result.last_evaluation.begin(), result.last_evaluation.end()));
     }
     if (parts.draw_samples && (last || due(step, options.sample_every, options))) parts.draw_samples(step);
 

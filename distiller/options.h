@@ -12,6 +12,7 @@
 #include "core/options.h"
 #include "curriculum/options.h"
 #include "generator/options.h"
+#include "vision/augment_options.h"
 #include "vision/dataset_options.h"
 #include "vision/options.h"
 
@@ -57,18 +58,6 @@ struct ScheduleOptions {
     field("decay", decay, "step: the factor", between(0, 1));
   }
   bool operator==(const ScheduleOptions&) const = default;
-};
-
-struct AugmentOptions {
-  std::int64_t crop_padding = 0;
-  bool flip = false;
-
-  template <class Field>
-  void visit(Field&& field) {
-    field("crop_padding", crop_padding, "random crop after padding by this many zero pixels; 0: none", between(0, 64));
-    field("flip", flip, "mirror every second image at random");
-  }
-  bool operator==(const AugmentOptions&) const = default;
 };
 
 struct PrecisionOptions {
@@ -135,13 +124,13 @@ struct DistillClassifier {
   static constexpr std::string_view kKey = "task";
   static constexpr std::string_view kName = "distill_classifier";
   RunOptions run;
-  vision::ImageSpec input;
+  std::optional<vision::ImageSpec> input;
   vision::ModelOptions teacher;
   vision::ModelOptions student;
   generator::SynthesizerOptions generator;
   curriculum::SchedulerOptions curriculum = curriculum::SelfPacedOptions{};
   curriculum::ReplayOptions replay;
-  AugmentOptions augment;
+  vision::AugmentOptions augment{.crop_padding = 0, .flip = false};
   LossOptions loss;
   OptimizerOptions optimizer;
   ScheduleOptions schedule;
@@ -184,7 +173,7 @@ struct TrainClassifier {
   LossOptions loss;
   double label_smoothing = 0;
   vision::DatasetOptions data;
-  AugmentOptions augment;
+  vision::AugmentOptions augment;
   OptimizerOptions optimizer;
   ScheduleOptions schedule;
   std::int64_t batch = 128;

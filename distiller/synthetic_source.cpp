@@ -2,9 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-
-#include "vision/augment.h"
-
 namespace drystill::distiller {
 namespace {
 
@@ -15,10 +12,12 @@ torch::Tensor to_bytes(const torch::Tensor& unit) {
 }  // namespace
 
 SyntheticSource::SyntheticSource(const SyntheticSourceOptions& options, generator::Synthesizer& synthesizer,
-                                 const vision::ImageSpec& image, torch::Device device, SeedStreams& seeds)
+                                 const vision::ImageSpec& image, torch::Device device, torch::ScalarType dtype,
+                                 SeedStreams& seeds)
     : options_(options),
       synthesizer_(synthesizer),
-      image_(image),
+      normalise_(image.mean, image.stddev, device),
+      dtype_(dtype),
       device_(device),
       augmentation_(seeds.cpu_stream("augment.student")),
       replay_draws_(seeds.cpu_stream("replay.draw")),
@@ -72,8 +71,8 @@ Batch SyntheticSource::next(const curriculum::StagePlan& plan) {
     }
     batch.bank_slots = slots;
   }
-  if (augmented) images = vision::augment(images, options_.augment.crop_padding, options_.augment.flip, augmentation_);
-  batch.inputs = vision::normalise(images, image_);
+  if (augmented) images = vision::augment(images, options_.augment, augmentation_);
+  batch.inputs = normalise_(images).to(dtype_);
   return batch;
 }
 

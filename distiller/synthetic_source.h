@@ -5,6 +5,7 @@
 #include "curriculum/replay_bank.h"
 #include "distiller/loop.h"
 #include "generator/synthesizer.h"
+#include "vision/augment.h"
 #include "vision/options.h"
 
 namespace drystill::distiller {
@@ -13,7 +14,7 @@ struct SyntheticSourceOptions {
   std::int64_t batch = 256;
   std::int64_t student_steps_per_generator_step = 10;
   bool reuse_generator_batch = false;
-  AugmentOptions augment;
+  vision::AugmentOptions augment;
   curriculum::ReplayOptions replay;
 };
 
@@ -22,7 +23,7 @@ struct SyntheticSourceOptions {
 class SyntheticSource final : public InputSource {
  public:
   SyntheticSource(const SyntheticSourceOptions& options, generator::Synthesizer& synthesizer,
-                  const vision::ImageSpec& image, torch::Device device, SeedStreams& seeds);
+                  const vision::ImageSpec& image, torch::Device device, torch::ScalarType dtype, SeedStreams& seeds);
 
   Batch next(const curriculum::StagePlan& plan) override;
   void observe(const Batch& batch, const StepReport& report) override;
@@ -36,7 +37,8 @@ class SyntheticSource final : public InputSource {
  private:
   SyntheticSourceOptions options_;
   generator::Synthesizer& synthesizer_;
-  vision::ImageSpec image_;
+  vision::Normaliser normalise_;
+  torch::ScalarType dtype_;
   torch::Device device_;
   at::Generator augmentation_;
   at::Generator replay_draws_;

@@ -49,7 +49,7 @@ struct Models {
   vision::ImageSpec image;
   torch::Device device = torch::kCPU;
   bool channels_last = false;
-  bool bfloat16 = false;
+  torch::ScalarType dtype = torch::kFloat32;  // of activations; weights and losses stay float32
 };
 
 std::unique_ptr<Synthesizer> make_synthesizer(const SynthesizerOptions& options, Models models, SeedStreams& seeds);

@@ -107,17 +107,17 @@ class UpsamplingNetwork final : public Network {
     for (const auto& stage : recipe_.stages) {
       convolutions_.push_back(
           register_at(*this, stage.convolution, convolution(channels, stage.channels, recipe_.stage_bias)));
-      vision::BatchNormOptions norm;
-      norm.epsilon = recipe_.stage_epsilon;
-      norms_.push_back(register_at(*this, stage.norm, std::make_shared<vision::BatchNorm2d>(stage.channels, norm)));
+      norms_.push_back(register_at(
+          *this, stage.norm,
+          std::make_shared<vision::BatchNorm2d>(stage.channels,
+                                                vision::BatchNormOptions{.epsilon = recipe_.stage_epsilon})));
       channels = stage.channels;
     }
     last_ = register_at(*this, recipe_.last, convolution(channels, image.channels, /*bias=*/true));
     if (!recipe_.output_norm.empty()) {
-      vision::BatchNormOptions norm;
-      norm.affine = false;
-      output_norm_ =
-          register_at(*this, recipe_.output_norm, std::make_shared<vision::BatchNorm2d>(image.channels, norm));
+      output_norm_ = register_at(
+          *this, recipe_.output_norm,
+          std::make_shared<vision::BatchNorm2d>(image.channels, vision::BatchNormOptions{.affine = false}));
     }
   }
 
@@ -125,7 +125,7 @@ class UpsamplingNetwork final : public Network {
     torch::Tensor x = projection_->forward(latent);
     x = x.view({x.size(0), recipe_.base_channels, base_height_, base_width_});
     // One layout from here on: the convolutions keep whatever their weights are in.
-    x = x.contiguous(last_->weight.suggest_memory_format());
+    x = x.contiguous(last_->weight().suggest_memory_format());
     x = first_norm_->forward(x);
     for (std::size_t i = 0; i < convolutions_.size(); ++i) {
       if (recipe_.stages[i].upsample) {
@@ -141,11 +141,8 @@ class UpsamplingNetwork final : public Network {
 
  private:
   static std::shared_ptr<vision::Conv2d> convolution(std::int64_t in, std::int64_t out, bool bias) {
-    vision::Conv2dOptions options;
-    options.kernel = 3;
-    options.padding = 1;
-    options.bias = bias;
-    return std::make_shared<vision::Conv2d>(in, out, options);
+    return std::make_shared<vision::Conv2d>(
+        vision::ConvOptions{.in = in, .out = out, .kernel = 3, .padding = 1, .bias = bias});
   }
 
   Recipe recipe_;

@@ -1,10 +1,9 @@
 #include "generator/synthesizers/generative.h"
 
-#include "core/autocast.h"
 #include "generator/objective.h"
 #include "kernels/batch_statistics.h"
-#include "vision/augment.h"
 #include "vision/batch_norm_tap.h"
+#include "vision/memory_format.h"
 
 namespace drystill::generator {
 namespace {
@@ -41,6 +40,7 @@ std::shared_ptr<Network> prepared_network(const NetworkOptions& options, const M
 GenerativeSynthesizer::GenerativeSynthesizer(const GenerativeOptions& options, Models models, SeedStreams& seeds)
     : options_(options),
       models_(std::move(models)),
+      normalise_(models_.image.mean, models_.image.stddev, models_.device),
       latents_(seeds.stream("generator.latent")),
       network_(prepared_network(options_.network, models_, seeds)),
       optimizer_(network_->parameters(), options_.optimizer) {
@@ -55,7 +55,8 @@ std::vector<std::string> GenerativeSynthesizer::notices() const {
 }
 
 torch::Tensor GenerativeSynthesizer::latent(std::int64_t count) {
-  return torch::randn({count, options_.network.latent_size}, latents_, torch::TensorOptions(models_.device));
+  return torch::randn({count, options_.network.latent_size}, latents_, torch::TensorOptions(models_.device))
+      .to(models_.dtype);
 }
 
 SynthesisReport GenerativeSynthesizer::improve(const SynthesisRequest& request) {
@@ -79,45 +80,42 @@ SynthesisReport GenerativeSynthesizer::step(const SynthesisRequest& request) {
     report.loss = report.loss.defined() ? report.loss + weighted : weighted;
   };
 
-  {
-    Bfloat16Scope precision(models_.bfloat16, models_.device);
-    const torch::Tensor output = network_->forward(latent(request.batch));
-    torch::Tensor normalised = output;
-    if (network_->output_is_normalised()) {
-      report.images = vision::denormalise(output.detach(), models_.image);
-    } else {
-      normalised = vision::normalise(output, models_.image);
-      report.images = output.detach();
-    }
+  const torch::Tensor output = network_->forward(latent(request.batch));
+  torch::Tensor normalised = output;
+  if (network_->output_is_normalised()) {
+    report.images = normalise_.inverse(output.detach());
+  } else {
+    normalised = normalise_(output);
+    report.images = output.detach();
+  }
 
-    torch::Tensor batch_norm;
-    vision::Classifier::Output teacher;
-    if (weights.batch_norm > 0 && teacher_has_batch_norm_) {
-      vision::BatchNormTap tap(*models_.teacher, [&](const torch::Tensor& input, const vision::BatchNorm2d& layer) {
-        const auto distance = kernels::batch_norm_distance(input, layer.running_mean, layer.running_var);
-        batch_norm = batch_norm.defined() ? batch_norm + distance : distance;
-      });
-      teacher = models_.teacher->forward(normalised);
-    } else {
-      teacher = models_.teacher->forward(normalised);
-    }
-    report.teacher_logits = teacher.logits.detach();
+  torch::Tensor batch_norm;
+  vision::Classifier::Output teacher;
+  if (weights.batch_norm > 0 && teacher_has_batch_norm_) {
+    vision::BatchNormTap tap(*models_.teacher, [&](const torch::Tensor& input, const vision::BatchNorm2d& layer) {
+      const auto distance = kernels::batch_norm_distance(input, layer.running_mean(), layer.running_var());
+      batch_norm = batch_norm.defined() ? batch_norm + distance : distance;
+    });
+    teacher = models_.teacher->forward(normalised);
+  } else {
+    teacher = models_.teacher->forward(normalised);
+  }
+  report.teacher_logits = teacher.logits.detach();
 
-    if (weights.one_hot > 0) add("one_hot", weights.one_hot, one_hot_loss(teacher.logits));
-    if (weights.class_balance > 0) {
-      add("class_balance", weights.class_balance,
-          class_balance_loss(teacher.logits, weights.class_balance_temperature));
-    }
-    if (weights.activation > 0) add("activation", weights.activation, activation_loss(teacher.features));
-    if (batch_norm.defined()) add("batch_norm", weights.batch_norm, batch_norm);
-    if (weights.total_variation > 0) add("total_variation", weights.total_variation, total_variation_loss(output));
-    if (request.adversarial_weight > 0) {
-      const bool was_training = models_.student->is_training();
-      models_.student->train(!options_.student_in_eval_mode);
-      const auto student = models_.student->forward(normalised);
-      models_.student->train(was_training);
-      add("adversarial", request.adversarial_weight, adversarial_loss(student.logits, teacher.logits, weights));
-    }
+  if (weights.one_hot > 0) add("one_hot", weights.one_hot, one_hot_loss(teacher.logits));
+  if (weights.class_balance > 0) {
+    add("class_balance", weights.class_balance,
+        class_balance_loss(teacher.logits, weights.class_balance_temperature));
+  }
+  if (weights.activation > 0) add("activation", weights.activation, activation_loss(teacher.features));
+  if (batch_norm.defined()) add("batch_norm", weights.batch_norm, batch_norm);
+  if (weights.total_variation > 0) add("total_variation", weights.total_variation, total_variation_loss(output));
+  if (request.adversarial_weight > 0) {
+    const bool was_training = models_.student->is_training();
+    models_.student->train(!options_.student_in_eval_mode);
+    const auto student = models_.student->forward(normalised);
+    models_.student->train(was_training);
+    add("adversarial", request.adversarial_weight, adversarial_loss(student.logits, teacher.logits, weights));
   }
   TORCH_CHECK(report.loss.defined(), "[generator.GenerativeSynthesizer] every term of the objective has weight 0");
 
@@ -129,10 +127,9 @@ SynthesisReport GenerativeSynthesizer::step(const SynthesisRequest& request) {
 
 torch::Tensor GenerativeSynthesizer::sample(std::int64_t count) {
   torch::NoGradGuard no_grad;
-  Bfloat16Scope precision(models_.bfloat16, models_.device);
   network_->train(!options_.sample_in_eval_mode);
   const torch::Tensor output = network_->forward(latent(count));
-  return network_->output_is_normalised() ? vision::denormalise(output, models_.image) : output;
+  return network_->output_is_normalised() ? normalise_.inverse(output) : output;
 }
 
 void GenerativeSynthesizer::save(StateWriter writer) const {

@@ -3,6 +3,7 @@
 #include "core/optimizer.h"
 #include "generator/networks/network.h"
 #include "generator/synthesizer.h"
+#include "vision/augment.h"
 
 namespace drystill::generator {
 
@@ -27,6 +28,7 @@ class GenerativeSynthesizer final : public Synthesizer {
 
   GenerativeOptions options_;
   Models models_;
+  vision::Normaliser normalise_;
   at::Generator latents_;
   std::shared_ptr<Network> network_;
   Optimizer optimizer_;

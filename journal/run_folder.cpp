@@ -1,0 +1,202 @@
+#include "journal/run_folder.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/fields.h"
+#include "journal/environment.h"
+#include "journal/text_file.h"
+
+namespace drystill::journal {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+constexpr std::string_view kLockName = ".lock";
+
+std::string pretty(const Json& json) {
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+// Takes the lock of a folder that exists. The lock goes with the process, however it ends.
+int lock_folder(const fs::path& folder) {
+  const fs::path path = folder / kLockName;
+  const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (file < 0) throw_errno("write", path, errno);
+  if (::flock(file, LOCK_EX | LOCK_NB) != 0) {
+    const int error = errno;
+    ::close(file);
+    if (error == EWOULDBLOCK) {
+      throw RunError("the run folder " + folder.string() +
+                     " is in use by another process; wait for it, or choose another folder with --out");
+    }
+    throw_errno("lock", path, error);
+  }
+  return file;
+}
+
+bool holds_nothing(const fs::path& folder) {
+  return std::all_of(fs::directory_iterator(folder), fs::directory_iterator(),
+                     [](const fs::directory_entry& entry) { return entry.path().filename() == kLockName; });
+}
+
+// True where this call made the folder; false where something of that name was there.
+bool make_folder(const fs::path& path) {
+  if (::mkdir(path.c_str(), 0755) == 0) return true;
+  if (errno != EEXIST) throw_errno("make the folder", path, errno);
+  return false;
+}
+
+// "runs/a/" -> "runs/a": a trailing slash would make name-2 a folder inside.
+fs::path without_trailing_slash(const fs::path& path) {
+  return path.has_filename() ? path : path.parent_path();
+}
+
+fs::path make_numbered_folder(const fs::path& path) {
+  constexpr int kMost = 9999;
+  for (int number = 2; number <= kMost; ++number) {
+    const fs::path candidate = path.string() + "-" + std::to_string(number);
+    if (make_folder(candidate)) return candidate;
+  }
+  throw RunError("no free name left from " + path.string() + "-2 to -" + std::to_string(kMost) +
+                 "; choose another with --out");
+}
+
+std::string first_difference(const std::string& before, const std::string& now) {
+  const auto line_at = [](const std::string& text, std::size_t begin) {
+    return text.substr(begin, text.find('\n', begin) - begin);
+  };
+  const auto [a, b] = std::mismatch(before.begin(), before.end(), now.begin(), now.end());
+  const auto begin = before.rfind('\n', static_cast<std::size_t>(a - before.begin()) - (a == before.begin() ? 0 : 1));
+  const std::size_t start = a == before.begin() || begin == std::string::npos ? 0 : begin + 1;
+  const auto line = std::count(before.begin(), before.begin() + static_cast<std::ptrdiff_t>(start), '\n') + 1;
+  return ":" + std::to_string(line) + ": the run was made with '" + line_at(before, start) + "', now asked for '" +
+         line_at(now, start) + "'";
+}
+
+}  // namespace
+
+RunFolder::RunFolder(RunFolder&& other) noexcept
+    : path_(std::move(other.path_)),
+      lock_(std::exchange(other.lock_, -1)),
+      resumed_(other.resumed_),
+      started_(std::move(other.started_)) {}
+
+RunFolder::~RunFolder() {
+  if (lock_ >= 0) ::close(lock_);
+}
+
+RunFolder RunFolder::create(const fs::path& wanted, OnExists policy, const RunFacts& facts) {
+  fs::path path = without_trailing_slash(wanted);
+  std::error_code error;
+  if (path.has_parent_path() && !fs::create_directories(path.parent_path(), error) && error) {
+    throw_errno("make the folder", path.parent_path(), error.value());
+  }
+  if (!make_folder(path)) {
+    if (!fs::is_directory(path)) throw InputError(path.string() + " is a file, expected a folder for the run");
+    const bool is_run = is_run_folder(path);
+    if (is_run && policy == OnExists::kResume) return resume(path, facts);
+    if (is_run || !holds_nothing(path)) {
+      if (policy == OnExists::kNew) {
+        path = make_numbered_folder(path);
+      } else if (is_run) {
+        throw ConfigError("the run folder " + path.string() +
+                          " exists; use --on-exists resume to continue it, --on-exists new for a new one beside it");
+      } else {
+        throw InputError("the folder " + path.string() + " holds files but no run; choose another with --out");
+      }
+    }
+  }
+  RunFolder folder(path, lock_folder(path));
+  // Between the look and the lock another process may have begun a run here.
+  if (is_run_folder(path)) throw RunError("the run folder " + path.string() + " was taken by another process just now");
+  folder.begin(facts);
+  return folder;
+}
+
+RunFolder RunFolder::resume(const fs::path& wanted, const RunFacts& facts) {
+  const fs::path path = without_trailing_slash(wanted);
+  if (!is_run_folder(path)) throw InputError("no run to resume in " + path.string() + ": it has no config.yaml");
+  RunFolder folder(path, lock_folder(path));
+  folder.resumed_ = true;
+  folder.continue_run(facts);
+  return folder;
+}
+
+void RunFolder::begin(const RunFacts& facts) {
+  make_folder(checkpoints());
+  make_folder(samples());
+  started_ = utc_now();
+  append_text(path_ / "command.txt", facts.command + "\n");
+  write_environment(path_ / "environment.json", facts);
+  set_status(RunState::kRunning, 0);
+  // Last: a folder with a configuration is a run, one without was left by a process that died at once.
+  replace_text(config(), facts.config);
+}
+
+void RunFolder::continue_run(const RunFacts& facts) {
+  if (!facts.config.empty()) {
+    const std::string before = read_text(config());
+    if (before != facts.config) {
+      throw ConfigError(config().string() + first_difference(before, facts.config) +
+                        "; resume needs the same configuration, --on-exists new begins another run");
+    }
+  }
+  make_folder(checkpoints());
+  make_folder(samples());
+  const auto status = read_status(path_);
+  started_ = status ? status->started : utc_now();
+  append_text(path_ / "command.txt", facts.command + "\n");
+  write_environment(path_ / "environment.json", facts);
+  set_status(RunState::kRunning, status ? status->step : 0);
+}
+
+void RunFolder::set_status(RunState state, std::int64_t step, std::string_view message) {
+  const Json json = {{"schema", 1},         {"state", enum_name(state)},
+                     {"step", step},        {"pid", static_cast<std::int64_t>(::getpid())},
+                     {"started", started_}, {"updated", utc_now()},
+                     {"message", message}};
+  replace_text(path_ / "status.json", pretty(json));
+}
+
+bool is_run_folder(const fs::path& path) {
+  return fs::is_regular_file(path / "config.yaml");
+}
+
+bool is_in_use(const fs::path& path) {
+  const int file = ::open((path / kLockName).c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return false;
+  const bool in_use = ::flock(file, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  ::close(file);
+  return in_use;
+}
+
+std::optional<RunStatus> read_status(const fs::path& path) {
+  const fs::path file = path / "status.json";
+  if (!fs::exists(file)) return std::nullopt;
+  const auto json = Json::parse(read_text(file, 1 << 20), nullptr, /*allow_exceptions=*/false);
+  const auto names = enum_names(RunState{});
+  try {
+    const auto name = json.at("state").get<std::string>();
+    const auto found = std::find(names.begin(), names.end(), name);
+    if (found == names.end()) throw InputError(file.string() + ": unknown state '" + name + "'");
+    return RunStatus{.state = static_cast<RunState>(found - names.begin()),
+                     .step = json.at("step").get<std::int64_t>(),
+                     .pid = json.at("pid").get<std::int64_t>(),
+                     .started = json.at("started").get<std::string>(),
+                     .updated = json.at("updated").get<std::string>(),
+                     .message = json.value("message", "")};
+  } catch (const Json::exception&) {
+    throw InputError(file.string() + " is damaged: expected state, step, pid, started, updated");
+  }
+}
+
+}  // namespace drystill::journal
