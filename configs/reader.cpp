@@ -75,7 +75,7 @@ class Reader {
     if (!parsed.value) return report_kind(node, path, expected, parsed.hint);
     const std::string problem = range_problem(static_cast<double>(*parsed.value), limits);
     if (!problem.empty()) {
-      diagnostics_.report(node.origin, in_quotes(path) + " " + problem + ", got " + node.text);
+      diagnostics_.report(node.origin, in_quotes(path) + " " + problem + ", got " + shortened(node.text));
       return;
     }
     value = *parsed.value;
@@ -130,6 +130,12 @@ class Reader {
       return report_kind(node, path, "a mapping", " (write " + std::string(ref.type->key) + ": NAME in it)");
     }
     const Entry* entry = node.find(ref.type->key);
+    if (entry == nullptr && path.empty()) {
+      // Inside a configuration the default alternative stands for itself; what a whole file is about must be said.
+      diagnostics_.report(node.origin,
+                          "missing key " + in_quotes(ref.type->key) + ": one of " + listed(ref.type->names()));
+      return;
+    }
     if (entry != nullptr && !entry->value.is_reported) {
       const auto names = ref.type->names();
       const Node& name = entry->value;

@@ -101,7 +101,9 @@ INSTANTIATE_TEST_SUITE_P(
                       RefusedCase{"? [1, 2]\n: 3\n", "x.yaml:1:3: a key must be a word, got a list"},
                       RefusedCase{"~: 3\n", "x.yaml:1:1: a key must be a word, got nothing"},
                       RefusedCase{"a: [1, 2\nb: 3\n", "x.yaml:2:2: not valid YAML"},
-                      RefusedCase{"a: 'open\n", "x.yaml:"}, RefusedCase{"a: b: c\n", "x.yaml:1:5: not valid YAML"}));
+                      RefusedCase{"a: 'op''en\n", "x.yaml:1:4: a quote opens here and is never closed"},
+                      RefusedCase{"a: 1\nb: [&n \"op\\\"en\n", "x.yaml:2:5: a quote opens here and is never closed"},
+                      RefusedCase{"a: b: c\n", "x.yaml:1:5: not valid YAML"}));
 
 TEST(YamlDocument, NulBytesAreNotText) {
   const auto errors = errors_of(std::string_view("a: \0b\n", 6));
