@@ -3,10 +3,16 @@ set(DRYSTILL_HAS_CUDA OFF)
 if(DRYSTILL_CUDA STREQUAL "ON")
   set(DRYSTILL_HAS_CUDA ON)
 elseif(DRYSTILL_CUDA STREQUAL "AUTO")
-  # A program linked with CUDA cannot start where the CUDA wheels or the driver are absent.
+  # A program linked with CUDA cannot start where the driver or the CUDA wheels (cuDNN, cuBLAS, NCCL ...) are absent.
   find_program(_nvcc nvcc PATHS /usr/local/cuda/bin)
   if(_nvcc AND EXISTS /proc/driver/nvidia/version AND EXISTS "${DRYSTILL_LIBTORCH_ROOT}/lib/libtorch_cuda.so")
-    set(DRYSTILL_HAS_CUDA ON)
+    execute_process(COMMAND ldd "${DRYSTILL_LIBTORCH_ROOT}/lib/libtorch_cuda.so" OUTPUT_VARIABLE _needed ERROR_QUIET)
+    if(_needed MATCHES "([^ \t\n]+) => not found")
+      message(STATUS "CUDA stays off: LibTorch lacks ${CMAKE_MATCH_1}. For a program that runs on the GPU, install the "
+                     "whole wheel (pip install torch==${DRYSTILL_TORCH_VERSION}) and pass its folder as DRYSTILL_LIBTORCH")
+    else()
+      set(DRYSTILL_HAS_CUDA ON)
+    endif()
   endif()
 endif()
 message(STATUS "CUDA kernels: ${DRYSTILL_HAS_CUDA}")

@@ -1,17 +1,9 @@
 # Every third-party library, found once. All come from the distribution except LibTorch (cmake/LibTorch.cmake).
 include(LibTorch)
 include(CudaSupport)
+include(Libraries)
 
-find_package(Threads REQUIRED)
-find_package(CLI11 REQUIRED)
-find_package(fmt REQUIRED)
-find_package(spdlog REQUIRED)
-find_package(nlohmann_json REQUIRED)
-find_package(yaml-cpp REQUIRED)
-find_package(TBB REQUIRED)
-find_package(OpenCV REQUIRED COMPONENTS core imgproc imgcodecs)
-find_package(ZLIB REQUIRED)
-find_path(XXHASH_INCLUDE_DIR xxhash.h REQUIRED)
+find_path(XXHASH_INCLUDE_DIR xxhash.h REQUIRED)  # used as a header only
 if(DRYSTILL_BUILD_TESTS)
   find_package(GTest REQUIRED)
 endif()

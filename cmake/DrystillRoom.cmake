@@ -2,6 +2,8 @@
 #
 # Adds the static library drystill_<room> (alias drystill::<room>). USES names rooms below it. A room that is not defined
 # yet is refused, so a cycle cannot be written down. NO_TORCH keeps LibTorch and its precompiled header away.
+set(DRYSTILL_INSTALL_INCLUDE_DIR include/drystill)
+
 function(drystill_room room)
   cmake_parse_arguments(PARSE_ARGV 1 ARG "NO_TORCH" "" "SOURCES;USES;PRIVATE_LIBRARIES")
   foreach(used IN LISTS ARG_USES)
@@ -14,13 +16,13 @@ function(drystill_room room)
   set_target_properties(drystill_${room} PROPERTIES EXPORT_NAME ${room})
   list(TRANSFORM ARG_USES PREPEND drystill_)
   target_include_directories(drystill_${room} PUBLIC
-    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:include/drystill>)
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:${DRYSTILL_INSTALL_INCLUDE_DIR}>)
   target_link_libraries(drystill_${room} PUBLIC ${ARG_USES} PRIVATE ${ARG_PRIVATE_LIBRARIES})
   if(NOT ARG_NO_TORCH)
-    target_link_libraries(drystill_${room} PUBLIC $<BUILD_INTERFACE:torch_cpu>)
+    target_link_libraries(drystill_${room} PUBLIC torch::cpu)
     drystill_use_torch_pch(drystill_${room})
   endif()
-  set_property(GLOBAL APPEND PROPERTY DRYSTILL_ROOMS drystill_${room})
+  set_property(GLOBAL APPEND PROPERTY DRYSTILL_ROOMS ${room})
 endfunction()
 
 # One precompiled header for every target: 16 s a file becomes 4 s. <torch/torch.h> is not in it: its 730 MB take 8 s to

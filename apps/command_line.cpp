@@ -1,0 +1,105 @@
+#include "apps/command_line.h"
+
+#include <c10/util/Exception.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <new>
+
+#include "apps/commands.h"
+#include "apps/console.h"
+#include "core/error.h"
+
+namespace drystill::apps {
+namespace {
+
+int fail(ExitCode code, const std::string& message) {
+  std::fprintf(stderr, "drystill: %s\n", message.c_str());
+  return static_cast<int>(code);
+}
+
+std::string command_text(int argc, char** argv) {
+  std::string text = "drystill";
+  for (int i = 1; i < argc; ++i) text += " " + shell_quoted(argv[i]);
+  return text;
+}
+
+// A nearest-match hint for a verb that does not exist; CLI11 only says that it was not expected.
+std::string unknown_verb_hint(const CLI::App& app, int argc, char** argv) {
+  std::vector<std::string> verbs;
+  for (const auto* verb : app.get_subcommands({})) verbs.push_back(verb->get_name());
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word.starts_with("-")) continue;
+    if (std::find(verbs.begin(), verbs.end(), word) != verbs.end()) return {};
+    const std::string near = nearest_name(word, verbs);
+    return "unknown verb '" + word + "'" + (near.empty() ? "" : " (did you mean '" + near + "'?)") +
+           "; see `drystill --help`";
+  }
+  return {};
+}
+
+int parse_and_run(CLI::App& app, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+    return static_cast<int>(ExitCode::kOk);
+  } catch (const CLI::CallForHelp& help) {
+    return app.exit(help);
+  } catch (const CLI::CallForAllHelp& help) {
+    return app.exit(help);
+  } catch (const CLI::CallForVersion& version) {
+    return app.exit(version);
+  } catch (const CLI::ParseError& error) {
+    const std::string hint = unknown_verb_hint(app, argc, argv);
+    return fail(ExitCode::kUsage, hint.empty() ? std::string(error.what()) + "; see `drystill --help`" : hint);
+  }
+}
+
+}  // namespace
+
+int run_command_line(int argc, char** argv) {
+  Console console;
+  console.command = command_text(argc, argv);
+
+  CLI::App app{"Drystill distils neural networks without their training data."};
+  app.name("drystill");
+  app.set_version_flag("--version", DRYSTILL_VERSION);
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.add_flag("--json", console.json, "results as JSON on standard output");
+  app.add_flag("-q,--quiet", console.quiet, "no progress bar");
+  app.footer(
+      "Examples\n"
+      "  drystill distill configs/vision/fashion_mnist/cudfkd_resnet8.yaml --set seed=1\n"
+      "  drystill evaluate runs/cudfkd_resnet8\n"
+      "Exit codes: 0 ok, 1 run failed, 2 usage or configuration, 3 input missing or unfit, 4 diverged,\n"
+      "5 out of memory, 128+n stopped by signal n");
+  add_run_verbs(app, console);
+  add_evaluate(app, console);
+
+  try {
+    return parse_and_run(app, argc, argv);
+  } catch (const Error& error) {
+    return fail(error.code(), error.what());
+  } catch (const Interrupted& stop) {
+    std::fprintf(stderr, "drystill: %s\n", stop.what());
+    return 128 + stop.signal();
+  } catch (const c10::OutOfMemoryError& error) {
+    return fail(ExitCode::kOutOfMemory, std::string("out of device memory; lower `batch`: ") + error.what_without_backtrace());
+  } catch (const std::bad_alloc&) {
+    return fail(ExitCode::kOutOfMemory, "out of memory; lower `batch`");
+  } catch (const c10::Error& error) {
+    // LibTorch's allocator for the CPU has no exception type of its own.
+    const std::string text = error.what_without_backtrace();
+    const bool memory = text.find("not enough memory") != std::string::npos;
+    return fail(memory ? ExitCode::kOutOfMemory : ExitCode::kFailed, text.substr(0, text.find('\n')));
+  } catch (const std::filesystem::filesystem_error& error) {
+    return fail(ExitCode::kInput, error.what());
+  } catch (const std::exception& error) {
+    return fail(ExitCode::kFailed, error.what());
+  }
+}
+
+}  // namespace drystill::apps

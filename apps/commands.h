@@ -1,0 +1,15 @@
+#pragma once
+
+namespace CLI {
+class App;
+}
+
+namespace drystill::apps {
+
+struct Console;
+
+// Each verb adds its subcommand to `app`; the callback does the work. `console` outlives the parse.
+void add_run_verbs(CLI::App& app, const Console& console);  // distill, train
+void add_evaluate(CLI::App& app, const Console& console);
+
+}  // namespace drystill::apps

@@ -1,0 +1,110 @@
+// drystill evaluate: accuracy, agreement and loyalty on real held-out data.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+
+#include "apps/commands.h"
+#include "apps/console.h"
+#include "configs/run_config.h"
+#include "core/device.h"
+#include "core/error.h"
+#include "core/threads.h"
+#include "distiller/evaluator.h"
+#include "journal/run_folder.h"
+#include "vision/classifier_file.h"
+#include "vision/zoo.h"
+
+namespace drystill::apps {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct EvaluateArguments {
+  std::string run;
+  std::string model;
+  std::vector<std::string> sets;
+};
+
+// What is evaluated, on what, against whom.
+struct Subject {
+  vision::ModelOptions model;
+  std::optional<vision::ModelOptions> teacher;
+  std::optional<vision::ImageSpec> input;
+  std::optional<vision::DatasetOptions> data;
+  std::string device;
+  std::int64_t threads = 0;
+};
+
+Subject subject_of(const distiller::RunConfig& config, const fs::path& run_folder) {
+  Subject subject;
+  if (const auto* distill = std::get_if<distiller::DistillClassifier>(&config)) {
+    subject = {distill->student, distill->teacher, distill->input, distill->evaluation, distill->run.device,
+               distill->run.threads};
+    if (!run_folder.empty()) subject.model.checkpoint = (run_folder / "student.safetensors").string();
+  } else {
+    const auto& train = std::get<distiller::TrainClassifier>(config);
+    subject = {train.model, train.teacher, train.input, train.data, train.run.device, train.run.threads};
+    if (!run_folder.empty()) subject.model.checkpoint = (run_folder / "model.safetensors").string();
+  }
+  return subject;
+}
+
+void evaluate(const EvaluateArguments& arguments, const Console& console) {
+  const bool is_run = journal::is_run_folder(arguments.run);
+  const fs::path folder = is_run ? fs::path(arguments.run) : fs::path();
+  const fs::path config = is_run ? folder / "config.yaml" : fs::path(arguments.run);
+  Subject subject = subject_of(configs::load_run_config(config, arguments.sets).config, folder);
+  if (!arguments.model.empty()) subject.model = {.architecture = "", .checkpoint = arguments.model};
+  if (subject.model.checkpoint.empty()) {
+    throw ConfigError(config.string() + ": names no trained model; give a run folder, or --model FILE");
+  }
+  if (is_run && arguments.model.empty() && !fs::exists(subject.model.checkpoint)) {
+    throw InputError(arguments.run + ": this run is not finished, there is no " + subject.model.checkpoint +
+                     "; continue it with --resume");
+  }
+  if (!subject.data) {
+    throw ConfigError(config.string() + ": names no real held-out data; add `evaluation:`");
+  }
+
+  limit_threads(subject.threads);
+  const torch::Device device = parse_device(subject.device);
+  SeedStreams seeds(0, device);
+  auto student = vision::load_classifier(subject.model, subject.input, seeds.cpu_stream("student.initialisation"));
+  student.model->to(device);
+  std::optional<vision::LoadedClassifier> teacher;
+  if (subject.teacher && !subject.teacher->checkpoint.empty()) {
+    teacher = vision::load_classifier(*subject.teacher, student.input, seeds.cpu_stream("teacher.initialisation"));
+    teacher->model->to(device);
+  }
+  distiller::Evaluator evaluator(
+      vision::open_dataset(*subject.data, vision::Split::kTest,
+                           {.channels = student.input.channels,
+                            .height = student.input.height,
+                            .width = student.input.width,
+                            .classes = student.input.classes}),
+      student.input, device);
+  const auto result = evaluator.evaluate(*student.model, teacher ? teacher->model.get() : nullptr);
+
+  std::vector<std::pair<std::string, std::string>> fields = {
+      {"model", subject.model.checkpoint},
+      {"architecture", student.architecture},
+      {"parameters", std::to_string(vision::count_parameters(*student.model))},
+      {"test_images", std::to_string(result.images)}};
+  for (const auto& [name, value] : result.metrics()) fields.emplace_back(name, fmt::format("{:.4f}", value));
+  console.result(fields);
+}
+
+}  // namespace
+
+void add_evaluate(CLI::App& app, const Console& console) {
+  auto arguments = std::make_shared<EvaluateArguments>();
+  CLI::App* verb = app.add_subcommand("evaluate", "accuracy and agreement with the teacher on real held-out data");
+  verb->add_option("run", arguments->run, "run folder, or configuration file")->required();
+  verb->add_option("--model", arguments->model, "evaluate this model file instead of the run's");
+  verb->add_option("--set", arguments->sets, "change one value: a.b=c; may be repeated")->allow_extra_args(false);
+  verb->callback([arguments, &console] { evaluate(*arguments, console); });
+}
+
+}  // namespace drystill::apps

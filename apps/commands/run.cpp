@@ -1,0 +1,145 @@
+// drystill distill, drystill train: one run from a configuration file.
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+
+#include "apps/commands.h"
+#include "apps/console.h"
+#include "configs/run_config.h"
+#include "core/error.h"
+#include "core/progress.h"
+#include "core/threads.h"
+#include "distiller/classifier_runs.h"
+#include "journal/journal.h"
+#include "journal/run_folder.h"
+
+namespace drystill::apps {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct RunArguments {
+  std::string config;
+  std::vector<std::string> sets;
+  std::string out;
+  std::string resume;
+  std::string on_exists = "error";
+};
+
+distiller::RunOptions& run_options(distiller::RunConfig& config) {
+  return std::visit([](auto& options) -> distiller::RunOptions& { return options.run; }, config);
+}
+
+distiller::ClassifierRunResult run(const distiller::RunConfig& config, const distiller::RunEnvironment& environment) {
+  if (const auto* distill = std::get_if<distiller::DistillClassifier>(&config)) {
+    return distiller::distill_classifier(*distill, environment);
+  }
+  return distiller::train_classifier(std::get<distiller::TrainClassifier>(config), environment);
+}
+
+// Runs, and leaves the outcome in status.json whatever happens.
+distiller::ClassifierRunResult run_and_record(const distiller::RunConfig& config, journal::RunFolder& folder,
+                                              const distiller::RunEnvironment& environment) {
+  const auto leave = [&](journal::RunState state, const char* message) {
+    folder.set_status(state, journal::read_status(folder.path()).value_or(journal::RunStatus{}).step, message);
+  };
+  try {
+    auto result = run(config, environment);
+    folder.set_status(journal::RunState::kFinished, result.loop.steps);
+    return result;
+  } catch (const Interrupted& stop) {
+    leave(journal::RunState::kInterrupted, stop.what());
+    throw;
+  } catch (const DivergedError& error) {
+    leave(journal::RunState::kDiverged, error.what());
+    throw;
+  } catch (const std::exception& error) {
+    leave(journal::RunState::kFailed, error.what());
+    throw;
+  }
+}
+
+std::vector<std::pair<std::string, std::string>> summary(const distiller::ClassifierRunResult& result,
+                                                         const journal::RunFolder& folder, double seconds) {
+  std::vector<std::pair<std::string, std::string>> fields = {{"run", folder.path().string()},
+                                                             {"model", result.model.string()},
+                                                             {"steps", std::to_string(result.loop.steps)}};
+  for (const auto& [name, value] : result.loop.last_evaluation) fields.emplace_back(name, fmt::format("{:.4f}", value));
+  if (result.images_synthesized > 0) {
+    fields.emplace_back("images_synthesized", std::to_string(result.images_synthesized));
+  }
+  fields.emplace_back("student_parameters", std::to_string(result.student_parameters));
+  if (result.teacher_parameters > 0) {
+    fields.emplace_back("teacher_parameters", std::to_string(result.teacher_parameters));
+  }
+  fields.emplace_back("seconds", fmt::format("{:.1f}", seconds));
+  return fields;
+}
+
+void run_verb(const std::string& task, const RunArguments& arguments, const Console& console) {
+  if (arguments.config.empty() == arguments.resume.empty()) {
+    throw ConfigError("give either a configuration file or --resume RUN");
+  }
+  const bool resume = !arguments.resume.empty();
+  const fs::path config_path = resume ? fs::path(arguments.resume) / "config.yaml" : fs::path(arguments.config);
+  if (resume && !journal::is_run_folder(arguments.resume)) {
+    throw InputError(arguments.resume + ": no run to resume here");
+  }
+  configs::LoadedConfig loaded = configs::load_run_config(config_path, arguments.sets);
+  const std::string found = configs::task_name(loaded.config);
+  if (found != task) {
+    throw ConfigError(config_path.string() + ": its task is '" + found + "', this verb runs '" + task + "'");
+  }
+  distiller::RunOptions& options = run_options(loaded.config);
+  if (options.name.empty()) options.name = config_path.stem().string();
+  const fs::path path = resume ? fs::path(arguments.resume)
+                        : arguments.out.empty() ? fs::path("runs") / options.name
+                                                : fs::path(arguments.out);
+
+  limit_threads(options.threads);
+  const journal::RunFacts facts{.config = configs::resolved_yaml(loaded.config),
+                                .command = console.command,
+                                .git_revision = DRYSTILL_REVISION,
+                                .threads = at::get_num_threads(),
+                                .versions = {{"drystill", DRYSTILL_VERSION}, {"device", options.device}}};
+  const auto policy = arguments.on_exists == "resume" ? journal::OnExists::kResume
+                      : arguments.on_exists == "new"  ? journal::OnExists::kNew
+                                                      : journal::OnExists::kError;
+  journal::RunFolder folder =
+      resume ? journal::RunFolder::resume(path, facts) : journal::RunFolder::create(path, policy, facts);
+
+  const auto progress = make_stderr_progress(console.quiet);
+  journal::JournalOptions journal_options;
+  journal_options.progress = progress.get();
+  journal::Journal journal(folder, journal_options);
+  const auto result = run_and_record(loaded.config, folder,
+                                     {.folder = folder.path(),
+                                      .journal = journal,
+                                      .progress = *progress,
+                                      .open_dataset = vision::open_dataset});
+  console.result(summary(result, folder, journal.seconds()));
+}
+
+void add_run_verb(CLI::App& app, const Console& console, const char* name, const char* task, const char* description) {
+  auto arguments = std::make_shared<RunArguments>();
+  CLI::App* verb = app.add_subcommand(name, description);
+  verb->add_option("config", arguments->config, "configuration file (YAML)");
+  verb->add_option("--set", arguments->sets, "change one value: a.b=c; may be repeated")->allow_extra_args(false);
+  verb->add_option("-o,--out", arguments->out, "run folder; default runs/<name>");
+  verb->add_option("--resume", arguments->resume, "continue the run in this folder");
+  verb->add_option("--on-exists", arguments->on_exists, "where the run folder exists: error, resume or new")
+      ->check(CLI::IsMember({"error", "resume", "new"}));
+  verb->callback([arguments, &console, task] { run_verb(task, *arguments, console); });
+}
+
+}  // namespace
+
+void add_run_verbs(CLI::App& app, const Console& console) {
+  add_run_verb(app, console, "distill", "distill_classifier", "a student from a teacher, without its training data");
+  add_run_verb(app, console, "train", "train_classifier", "a classifier on real data: a teacher, or a student to compare");
+}
+
+}  // namespace drystill::apps

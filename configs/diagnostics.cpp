@@ -1,0 +1,71 @@
+#include "configs/diagnostics.h"
+
+#include "core/error.h"
+
+namespace drystill::configs {
+namespace {
+
+constexpr std::size_t kMaxLines = 50;  // a hostile file must not make a message of megabytes
+constexpr std::size_t kMaxQuotedBytes = 60;
+constexpr std::size_t kMaxHintedBytes = 64;  // edit distance is quadratic, and no option name is longer
+
+}  // namespace
+
+std::string Origin::text() const {
+  if (source == nullptr) return "default";
+  if (line == 0) return *source;
+  return *source + ":" + std::to_string(line) + ":" + std::to_string(column);
+}
+
+void Diagnostics::report(const Origin& origin, const std::string& message) {
+  ++count_;
+  if (lines_.size() < kMaxLines) lines_.push_back(origin.text() + ": " + message);
+}
+
+void Diagnostics::throw_if_any() const {
+  if (count_ == 0) return;
+  std::string joined;
+  for (const auto& line : lines_) {
+    if (!joined.empty()) joined += '\n';
+    joined += line;
+  }
+  if (count_ > lines_.size()) joined += "\n... and " + std::to_string(count_ - lines_.size()) + " more errors";
+  throw ConfigError(joined);
+}
+
+std::string quoted(std::string_view text) {
+  std::string out = "'";
+  for (const char c : text) {
+    if (out.size() > kMaxQuotedBytes && (static_cast<unsigned char>(c) & 0xC0U) != 0x80U) {  // never inside a character
+      out += "...";
+      break;
+    }
+    if (c == '\n') {
+      out += "\\n";
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
+      out += '?';
+    } else {
+      out += c;
+    }
+  }
+  return out + "'";
+}
+
+std::string listed(const std::vector<std::string>& names, std::size_t limit) {
+  std::string out;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (i > 0) out += ", ";
+    if (i == limit) return out + "...";
+    out += names[i];
+  }
+  return out;
+}
+
+std::string hint_for(const std::string& name, const std::vector<std::string>& candidates) {
+  const std::string nearest = name.size() <= kMaxHintedBytes ? nearest_name(name, candidates) : "";
+  if (!nearest.empty()) return " (did you mean '" + nearest + "'?)";
+  if (candidates.empty()) return "";
+  return " (known: " + listed(candidates) + ")";
+}
+
+}  // namespace drystill::configs

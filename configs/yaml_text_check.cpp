@@ -1,0 +1,59 @@
+#include "configs/yaml_text_check.h"
+
+#include <cstddef>
+#include <cstdint>
+
+namespace drystill::configs {
+namespace {
+
+// Length of the well-formed UTF-8 sequence at `at`, or 0 (Unicode 15, table 3-7: no overlongs, no surrogates).
+std::size_t utf8_length(std::string_view text, std::size_t at) {
+  const auto byte = [&](std::size_t i) {
+    return at + i < text.size() ? static_cast<std::uint8_t>(text[at + i]) : std::uint8_t{0};
+  };
+  const auto is_continuation = [&](std::size_t i) { return (byte(i) & 0xC0U) == 0x80U; };
+  const std::uint8_t first = byte(0);
+  if (first < 0x80) return 1;
+  if (first >= 0xC2 && first <= 0xDF) return is_continuation(1) ? 2 : 0;
+  if (first >= 0xE0 && first <= 0xEF) {
+    if (!is_continuation(1) || !is_continuation(2)) return 0;
+    if (first == 0xE0 && byte(1) < 0xA0) return 0;
+    if (first == 0xED && byte(1) > 0x9F) return 0;
+    return 3;
+  }
+  if (first >= 0xF0 && first <= 0xF4) {
+    if (!is_continuation(1) || !is_continuation(2) || !is_continuation(3)) return 0;
+    if (first == 0xF0 && byte(1) < 0x90) return 0;
+    if (first == 0xF4 && byte(1) > 0x8F) return 0;
+    return 4;
+  }
+  return 0;
+}
+
+}  // namespace
+
+std::optional<TextProblem> find_text_problem(std::string_view text) {
+  int line = 1;
+  std::size_t line_start = 0;
+  bool in_indentation = true;
+  for (std::size_t at = 0; at < text.size();) {
+    const char c = text[at];
+    const auto problem = [&](std::string message) {
+      return TextProblem{line, static_cast<int>(at - line_start) + 1, std::move(message)};
+    };
+    const std::size_t length = utf8_length(text, at);
+    if (length == 0) return problem("a byte that is not UTF-8: save the file as UTF-8");
+    if (c == '\t' && in_indentation) return problem("a tab in the indentation: use spaces");
+    const bool is_control = static_cast<std::uint8_t>(c) < 0x20 && c != '\t' && c != '\n' && c != '\r';
+    if (is_control || c == 0x7F) return problem("a control character: this is not a text file");
+    if (c == '\n') {
+      ++line;
+      line_start = at + 1;
+    }
+    in_indentation = c == '\n' || (in_indentation && c == ' ');
+    at += length;
+  }
+  return std::nullopt;
+}
+
+}  // namespace drystill::configs

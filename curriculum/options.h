@@ -1,0 +1,107 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "core/fields.h"
+
+namespace drystill::curriculum {
+
+// Self-paced regularisers (CuDFKD, arXiv 2208.13648): how a loss below or above the threshold becomes a weight.
+enum class Pacing { kNone, kHard, kSoft, kLog };
+constexpr auto enum_names(Pacing) {
+  return std::to_array<std::string_view>({"none", "hard", "soft", "log"});
+}
+
+// Whether every sample has its own weight (the paper) or the batch one weight from its mean loss (the released code).
+enum class Granularity { kPerSample, kPerBatch };
+constexpr auto enum_names(Granularity) {
+  return std::to_array<std::string_view>({"per_sample", "per_batch"});
+}
+
+// The adversarial weight over a run: `initial`, then rising by `per_epoch` after every epoch inside (begin, end) shares of
+// the run, up to `cap`.
+struct AdversarialRamp {
+  double initial = 0;
+  double per_epoch = 0;
+  double begin = 0.25;
+  double end = 0.75;
+  double cap = 1e9;
+
+  template <class Field>
+  void visit(Field&& field) {
+    field("initial", initial, "adversarial weight at the start", at_least(0));
+    field("per_epoch", per_epoch, "added after every epoch between begin and end", at_least(0));
+    field("begin", begin, "share of the run after which the weight rises", between(0, 1));
+    field("end", end, "share of the run after which it stays", between(0, 1));
+    field("cap", cap, "the weight never exceeds this", at_least(0));
+  }
+  std::vector<Problem> problems() const {
+    if (begin > end) return {{"begin", "must not be above 'end'"}};
+    return {};
+  }
+  bool operator==(const AdversarialRamp&) const = default;
+};
+
+// Every input counts the same and the adversarial weight stays constant.
+struct ConstantOptions {
+  static constexpr std::string_view kKey = "method";
+  static constexpr std::string_view kName = "constant";
+  double adversarial_weight = 1;
+
+  template <class Field>
+  void visit(Field&& field) {
+    field("adversarial_weight", adversarial_weight, "adversarial weight of the whole run", at_least(0));
+  }
+  bool operator==(const ConstantOptions&) const = default;
+};
+
+// CuDFKD's two ramps: sample weights that admit harder inputs as the threshold rises, and the generator's difficulty.
+struct SelfPacedOptions {
+  static constexpr std::string_view kKey = "method";
+  static constexpr std::string_view kName = "self_paced";
+  Pacing pacing = Pacing::kLog;
+  Granularity granularity = Granularity::kPerSample;
+  double threshold = 2;
+  double threshold_per_step = 1e-4;
+  AdversarialRamp adversarial;
+
+  template <class Field>
+  void visit(Field&& field) {
+    field("pacing", pacing, "weight of a loss: none, hard, soft, log");
+    field("granularity", granularity, "per_sample (the paper) or per_batch (the released code)");
+    field("threshold", threshold, "lambda at step 0: losses well below it count fully", positive());
+    field("threshold_per_step", threshold_per_step, "alpha: added to lambda every student step", at_least(0));
+    field("adversarial", adversarial, "ramp of the adversarial weight");
+  }
+  bool operator==(const SelfPacedOptions&) const = default;
+};
+
+using SchedulerOptions = std::variant<ConstantOptions, SelfPacedOptions>;
+
+// Which kept samples come back: all alike, or in proportion to the curriculum's weight of their last loss.
+enum class ReplayDraw { kUniform, kCurriculum };
+constexpr auto enum_names(ReplayDraw) {
+  return std::to_array<std::string_view>({"uniform", "curriculum"});
+}
+
+struct ReplayOptions {
+  std::int64_t capacity = 0;
+  double fraction = 0.5;
+  ReplayDraw draw = ReplayDraw::kUniform;
+  std::int64_t store_every = 1;
+
+  template <class Field>
+  void visit(Field&& field) {
+    field("capacity", capacity, "samples kept; 0 turns the bank off", at_least(0));
+    field("fraction", fraction, "share of a student batch that comes from the bank once it holds enough", between(0, 1));
+    field("draw", draw, "uniform, or curriculum: by the curriculum's weight of each sample's last loss");
+    field("store_every", store_every, "keep the fresh samples of every n-th student step", at_least(1));
+  }
+  bool operator==(const ReplayOptions&) const = default;
+};
+
+}  // namespace drystill::curriculum

@@ -1,0 +1,125 @@
+#include "distiller/loop.h"
+
+#include <cmath>
+
+#include "core/error.h"
+#include "core/stop_request.h"
+#include "io/checkpoint.h"
+
+namespace drystill::distiller {
+namespace {
+
+// Mean loss since the last line of training metrics. Saved, so that a resumed run writes the same lines.
+struct Window {
+  double loss = 0;
+  double weight = 0;
+  std::int64_t steps = 0;
+
+  void save(StateWriter writer) const {
+    writer.real("loss", loss);
+    writer.real("weight", weight);
+    writer.integer("steps", steps);
+  }
+  void load(const StateReader& reader) {
+    loss = reader.real("loss");
+    weight = reader.real("weight");
+    steps = reader.integer("steps");
+  }
+};
+
+State snapshot(const LoopParts& parts, const Window& window, std::int64_t step) {
+  State state;
+  StateWriter writer(state);
+  writer.integer("step", step);
+  window.save(writer.part("window"));
+  parts.source.save(writer.part("source"));
+  parts.learner.save(writer.part("learner"));
+  parts.scheduler.save(writer.part("scheduler"));
+  parts.seeds.save(writer.part("seeds"));
+  return state;
+}
+
+std::int64_t restore(const LoopParts& parts, Window& window, const State& state) {
+  const StateReader reader(state);
+  window.load(reader.part("window"));
+  parts.source.load(reader.part("source"));
+  parts.learner.load(reader.part("learner"));
+  parts.scheduler.load(reader.part("scheduler"));
+  parts.seeds.load(reader.part("seeds"));
+  return reader.integer("step");
+}
+
+bool due(std::int64_t step, std::int64_t every_epochs, const LoopOptions& options) {
+  return every_epochs > 0 && step % (every_epochs * options.epoch_steps) == 0;
+}
+
+}  // namespace
+
+RunResult run_loop(const LoopOptions& options, const LoopParts& parts) {
+  const std::int64_t total = options.total_steps();
+  Window window;
+  std::int64_t step = 0;
+  if (const auto newest = io::latest_checkpoint(parts.checkpoints)) {
+    step = restore(parts, window, io::load_checkpoint(*newest));
+    parts.journal.truncate_after(step);
+    parts.journal.info("resumed at step " + std::to_string(step));
+  }
+  std::int64_t saved_step = step;
+  const auto save = [&] {
+    io::save_checkpoint(parts.checkpoints, step, snapshot(parts, window, step));
+    io::prune_checkpoints(parts.checkpoints, options.keep_checkpoints);
+    saved_step = step;
+  };
+
+  RunResult result;
+  parts.progress.start(total, step);
+  while (step < total) {
+    const curriculum::StagePlan plan = parts.scheduler.plan(step);
+    const Batch batch = parts.source.next(plan);
+    const StepReport report = parts.learner.step(batch, plan);
+    const double loss = report.loss.item<double>();
+    if (!std::isfinite(loss)) {
+      throw DivergedError("training diverged: the loss at step " + std::to_string(step) + " is " + std::to_string(loss) +
+                          (saved_step > 0 ? "; the checkpoint of step " + std::to_string(saved_step) + " is kept"
+                                          : "; no checkpoint was written yet") +
+                          "; try a lower learning rate");
+    }
+    const double weight = report.sample_weights.mean().item<double>();
+    parts.source.observe(batch, report);
+    parts.scheduler.observe({step, loss, weight});
+    window.loss += loss;
+    window.weight += weight;
+    ++window.steps;
+    ++step;
+
+    if (step % options.log_every == 0 || step == total) {
+      const double mean_loss = window.loss / static_cast<double>(window.steps);
+      Metrics metrics = {{"loss", mean_loss},
+                         {"sample_weight", window.weight / static_cast<double>(window.steps)},
+                         {"learning_rate", parts.learner.learning_rate()},
+                         {"adversarial_weight", plan.adversarial_weight},
+                         {"easy_threshold", plan.easy_threshold}};
+      parts.journal.record(step, "train", metrics);
+      if (auto source = parts.source.take_metrics(); !source.empty()) parts.journal.record(step, "generator", source);
+      parts.progress.update(step, {{"loss", mean_loss}});
+      window = {};
+    }
+    const bool last = step == total;
+    if (parts.evaluate && (last || due(step, options.evaluate_every, options))) {
+      result.last_evaluation = parts.evaluate();
+      parts.journal.record(step, "evaluation", result.last_evaluation);
+      parts.progress.update(step, ProgressFields(result.last_evaluation.begin(), result.last_evaluation.end()));
+    }
+    if (parts.draw_samples && (last || due(step, options.sample_every, options))) parts.draw_samples(step);
+
+    const int signal = stop_requested();
+    if (last || signal != 0 || due(step, options.checkpoint_every, options)) save();
+    if (signal != 0 && !last) throw Interrupted(signal);
+  }
+  parts.progress.finish();
+  result.steps = step;
+  if (result.last_evaluation.empty() && parts.evaluate) result.last_evaluation = parts.evaluate();
+  return result;
+}
+
+}  // namespace drystill::distiller

@@ -1,0 +1,201 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "core/fields.h"
+#include "core/options.h"
+#include "curriculum/options.h"
+#include "generator/options.h"
+#include "vision/augment_options.h"
+#include "vision/dataset_options.h"
+#include "vision/options.h"
+
+namespace drystill::distiller {
+
+// What the student learns from the teacher's logits.
+enum class LossKind { kL1, kKl, kMse };
+constexpr auto enum_names(LossKind) {
+  return std::to_array<std::string_view>({"l1", "kl", "mse"});
+}
+
+struct LossOptions {
+  LossKind kind = LossKind::kKl;
+  double temperature = 4;
+
+  template <class Field>
+  void visit(Field&& field) {
+    field("kind", kind, "l1 or mse on logits, or kl: KL(teacher || student) times T^2");
+    field("temperature", temperature, "softmax temperature T of kl", positive());
+  }
+  bool operator==(const LossOptions&) const = default;
+};
+
+enum class ScheduleKind { kConstant, kCosine, kStep, kOneCycle };
+constexpr auto enum_names(ScheduleKind) {
+  return std::to_array<std::string_view>({"constant", "cosine", "step", "one_cycle"});
+}
+
+// Learning rate over a run, as a factor of the optimizer's peak (distiller/learning_rate.h).
+struct ScheduleOptions {
+  ScheduleKind kind = ScheduleKind::kCosine;
+  double warmup = 0;
+  double final_factor = 0;
+  std::vector<double> milestones = {0.5, 0.75};
+  double decay = 0.1;
+
+  template <class Field>
+  void visit(Field&& field) {
+    field("kind", kind, "constant, cosine, step, one_cycle (linear up, then cosine down)");
+    field("warmup", warmup, "share of the run with linear warm-up (one_cycle: the rising part)", between(0, 1));
+    field("final_factor", final_factor, "cosine and one_cycle end at this share of the peak", between(0, 1));
+    field("milestones", milestones, "step: shares of the run after which the rate is multiplied by decay", between(0, 1));
+    field("decay", decay, "step: the factor", between(0, 1));
+  }
+  bool operator==(const ScheduleOptions&) const = default;
+};
+
+struct PrecisionOptions {
+  bool bfloat16 = false;
+  bool channels_last = true;
+
+  template <class Field>
+  void visit(Field&& field) {
+    field("bfloat16", bfloat16, "run convolutions in bfloat16 (losses and parameters stay fp32)");
+    field("channels_last", channels_last, "keep images and weights in NHWC order: faster on most CPUs and on tensor cores");
+  }
+  bool operator==(const PrecisionOptions&) const = default;
+};
+
+// How long a run is and what it writes on the way. One epoch is `epoch_steps` student steps.
+struct LoopOptions {
+  std::int64_t epochs = 10;
+  std::int64_t epoch_steps = 400;
+  std::int64_t evaluate_every = 1;
+  std::int64_t checkpoint_every = 1;
+  std::int64_t keep_checkpoints = 2;
+  std::int64_t sample_every = 5;
+  std::int64_t log_every = 50;
+
+  std::int64_t total_steps() const { return epochs * epoch_steps; }
+
+  template <class Field>
+  void visit(Field&& field) {
+    field("epochs", epochs, "length of the run", at_least(1));
+    field("epoch_steps", epoch_steps, "student steps an epoch", at_least(1));
+    field("evaluate_every", evaluate_every, "epochs between evaluations on real held-out data; 0: only at the end",
+          at_least(0));
+    field("checkpoint_every", checkpoint_every, "epochs between checkpoints; 0: only at the end", at_least(0));
+    field("keep_checkpoints", keep_checkpoints, "newest checkpoints kept", at_least(1));
+    field("sample_every", sample_every, "epochs between image grids; 0: only at the end", at_least(0));
+    field("log_every", log_every, "steps between lines of training metrics", at_least(1));
+  }
+  bool operator==(const LoopOptions&) const = default;
+};
+
+// What every run has.
+struct RunOptions {
+  std::string name;
+  std::int64_t seed = 0;
+  std::string device = "auto";
+  std::int64_t threads = 0;
+  PrecisionOptions precision;
+  LoopOptions loop;
+
+  template <class Field>
+  void visit(Field&& field) {
+    field("name", name, "name of the run folder; empty: the configuration file's name");
+    field("seed", seed, "seed of every random stream", at_least(0));
+    field("device", device, "auto, cpu, cuda or cuda:<number>");
+    field("threads", threads, "CPU threads; 0: all", between(0, 4096));
+    field("precision", precision, "number format and memory order");
+    field("loop", loop, "length and rhythm of the run");
+  }
+  bool operator==(const RunOptions&) const = default;
+};
+
+// `drystill distill`: a student from a frozen teacher, without its data.
+struct DistillClassifier {
+  static constexpr std::string_view kKey = "task";
+  static constexpr std::string_view kName = "distill_classifier";
+  RunOptions run;
+  std::optional<vision::ImageSpec> input;
+  vision::ModelOptions teacher;
+  vision::ModelOptions student;
+  generator::SynthesizerOptions generator;
+  curriculum::SchedulerOptions curriculum = curriculum::SelfPacedOptions{};
+  curriculum::ReplayOptions replay;
+  vision::AugmentOptions augment{.crop_padding = 0, .flip = false};
+  LossOptions loss;
+  OptimizerOptions optimizer;
+  ScheduleOptions schedule;
+  std::int64_t batch = 256;
+  std::int64_t student_steps_per_generator_step = 10;
+  bool reuse_generator_batch = false;
+  std::optional<vision::DatasetOptions> evaluation;
+
+  template <class Field>
+  void visit(Field&& field) {
+    run.visit(field);
+    field("input", input, "the models' input; left out: taken from the teacher's checkpoint");
+    field("teacher", teacher, "the model to distil");
+    field("student", student, "the model to train; a checkpoint is optional");
+    field("generator", generator, "how inputs are made");
+    field("curriculum", curriculum, "how hard they are");
+    field("replay", replay, "which come back");
+    field("augment", augment, "changes to every student batch");
+    field("loss", loss, "what the student minimises");
+    field("optimizer", optimizer, "student's optimizer");
+    field("schedule", schedule, "student's learning rate over the run");
+    field("batch", batch, "samples a step", at_least(1));
+    field("student_steps_per_generator_step", student_steps_per_generator_step, "student steps per generator step",
+          at_least(1));
+    field("reuse_generator_batch", reuse_generator_batch,
+          "the first student step after a generator step uses its images and the teacher's logits: one forward less");
+    field("evaluation", evaluation, "real held-out data for reports only; training never opens it");
+  }
+  bool operator==(const DistillClassifier&) const = default;
+};
+
+// `drystill train`: a classifier on real data; with `teacher`, its soft targets instead of labels.
+struct TrainClassifier {
+  static constexpr std::string_view kKey = "task";
+  static constexpr std::string_view kName = "train_classifier";
+  RunOptions run;
+  vision::ImageSpec input;
+  vision::ModelOptions model;
+  std::optional<vision::ModelOptions> teacher;
+  LossOptions loss;
+  double label_smoothing = 0;
+  vision::DatasetOptions data;
+  vision::AugmentOptions augment;
+  OptimizerOptions optimizer;
+  ScheduleOptions schedule;
+  std::int64_t batch = 128;
+
+  template <class Field>
+  void visit(Field&& field) {
+    run.visit(field);
+    field("input", input, "the model's input: shape, classes, normalisation");
+    field("model", model, "the model to train");
+    field("teacher", teacher, "learn this model's logits on the real images instead of their labels");
+    field("loss", loss, "with a teacher: what the student minimises");
+    field("label_smoothing", label_smoothing, "without a teacher: share of the target spread over all classes",
+          between(0, 1));
+    field("data", data, "training and test set");
+    field("augment", augment, "changes to every batch");
+    field("optimizer", optimizer, "optimizer");
+    field("schedule", schedule, "learning rate over the run");
+    field("batch", batch, "samples a step", at_least(1));
+  }
+  bool operator==(const TrainClassifier&) const = default;
+};
+
+using RunConfig = std::variant<DistillClassifier, TrainClassifier>;
+
+}  // namespace drystill::distiller

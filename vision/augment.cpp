@@ -1,0 +1,122 @@
+#include "vision/augment.h"
+
+#include <ATen/ops/arange.h>
+#include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/index.h>
+#include <ATen/ops/randint.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/where.h>
+#include <ATen/ops/zeros.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "core/error.h"
+
+namespace drystill::vision {
+namespace {
+
+std::int64_t largest_shift(const Placements& placements) {
+  if (placements.rows.numel() == 0) return 0;
+  return std::max(placements.rows.abs().max().item<std::int64_t>(),
+                  placements.columns.abs().max().item<std::int64_t>());
+}
+
+// One gather over the padded images. The index tensors are [N, 1, 1], [N, H, 1] and [N, 1, W]: the result has the
+// channel last, whichever the memory format.
+torch::Tensor gather(const torch::Tensor& images, const Placements& placements) {
+  const std::int64_t count = images.size(0), height = images.size(2), width = images.size(3);
+  const std::int64_t border = largest_shift(placements);
+  const torch::Tensor padded = at::constant_pad_nd(images, {border, border, border, border});
+  const torch::Tensor rows = at::arange(height).view({1, height, 1}) + (placements.rows + border).view({count, 1, 1});
+  const torch::Tensor x = at::arange(width).view({1, 1, width});
+  const torch::Tensor columns = at::where(placements.mirror.view({count, 1, 1}), width - 1 - x, x) +
+                                (placements.columns + border).view({count, 1, 1});
+  const torch::Tensor samples = at::arange(count).view({count, 1, 1});
+  const auto on_device = [&](const torch::Tensor& index) { return index.to(images.device(), /*non_blocking=*/true); };
+  const torch::Tensor placed =
+      at::index(padded.permute({0, 2, 3, 1}), {on_device(samples), on_device(rows), on_device(columns)});
+  return placed.permute({0, 3, 1, 2}).contiguous(images.suggest_memory_format());
+}
+
+// y = f(x) + s  <=>  x = f(y) - s without the mirror, x = f(y) + s with it, as f(x) = W - 1 - x.
+Placements adjoint(const Placements& placements) {
+  return {-placements.rows, at::where(placements.mirror, placements.columns, -placements.columns), placements.mirror};
+}
+
+// The derivative of an indexed read is an indexed addition, slow on the CPU. A placement reads no pixel twice, so its
+// adjoint is again a placement.
+class Place : public torch::autograd::Function<Place> {
+ public:
+  static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& images,
+                               const torch::Tensor& rows, const torch::Tensor& columns, const torch::Tensor& mirror) {
+    context->save_for_backward({rows, columns, mirror});
+    return gather(images, {rows, columns, mirror});
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& gradients) {
+    const auto saved = context->get_saved_variables();
+    return {place(gradients[0], adjoint({saved[0], saved[1], saved[2]})), {}, {}, {}};
+  }
+};
+
+}  // namespace
+
+Placements draw_placements(std::int64_t count, const AugmentOptions& options, at::Generator generator) {
+  const std::int64_t border = options.crop_padding;
+  const auto shifts = [&] {
+    return border == 0 ? at::zeros({count}, torch::kLong)
+                       : at::randint(-border, border + 1, {count}, generator, torch::kLong);
+  };
+  Placements placements;
+  placements.rows = shifts();
+  placements.columns = shifts();
+  placements.mirror =
+      options.flip ? at::randint(0, 2, {count}, generator, torch::kBool) : at::zeros({count}, torch::kBool);
+  return placements;
+}
+
+torch::Tensor place(const torch::Tensor& images, const Placements& placements) {
+  TORCH_CHECK(images.dim() == 4 && images.size(0) == placements.rows.size(0),
+              "[vision.place] expected images [N, C, H, W] with N = ", placements.rows.size(0), ", got ",
+              images.sizes());
+  return Place::apply(images, placements.rows, placements.columns, placements.mirror);
+}
+
+torch::Tensor augment(const torch::Tensor& images, const AugmentOptions& options, at::Generator generator) {
+  if (options.crop_padding == 0 && !options.flip) return images;
+  return place(images, draw_placements(images.size(0), options, std::move(generator)));
+}
+
+torch::Tensor to_unit(const torch::Tensor& images, torch::ScalarType dtype, torch::MemoryFormat format) {
+  // Divided in float: the nearest value of every dtype, also of those with 8 bits of precision.
+  return images.to(torch::kFloat, /*non_blocking=*/false, /*copy=*/true, format).div_(255).to(dtype);
+}
+
+Normaliser::Normaliser(const std::vector<double>& mean, const std::vector<double>& deviation, torch::Device device) {
+  if (mean.empty() || mean.size() != deviation.size()) {
+    throw ConfigError("the normalisation has " + std::to_string(mean.size()) + " means and " +
+                      std::to_string(deviation.size()) + " deviations: give one of each for every channel");
+  }
+  for (const double value : deviation) {
+    if (!(value > 0))
+      throw ConfigError("the normalisation has the deviation " + std::to_string(value) + ": expected more than 0");
+  }
+  const auto constants = [&](const std::vector<double>& values) {
+    return at::tensor(values, torch::kDouble).view({-1, 1, 1}).to(device);
+  };
+  mean_ = constants(mean);
+  deviation_ = constants(deviation);
+}
+
+torch::Tensor Normaliser::operator()(const torch::Tensor& images) const {
+  return (images - mean_.to(images.scalar_type())) / deviation_.to(images.scalar_type());
+}
+
+torch::Tensor Normaliser::inverse(const torch::Tensor& normalised) const {
+  return normalised * deviation_.to(normalised.scalar_type()) + mean_.to(normalised.scalar_type());
+}
+
+}  // namespace drystill::vision

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <ATen/core/Generator.h>
+#include <torch/types.h>
+
+#include <vector>
+
+#include "vision/augment_options.h"
+
+namespace drystill::vision {
+
+// One placement a sample: output pixel (y, x) is input pixel (y + rows, f(x) + columns), where f mirrors x when
+// `mirror` is true; outside the input lies zero.
+struct Placements {
+  torch::Tensor rows;     // [N] int64, -p .. p, on the CPU
+  torch::Tensor columns;  // [N] int64, -p .. p, on the CPU
+  torch::Tensor mirror;   // [N] bool, on the CPU
+};
+
+// Draws from a CPU generator, whatever the device of the images: a run augments alike on every device.
+Placements draw_placements(std::int64_t count, const AugmentOptions& options, at::Generator generator);
+
+// images: [N, C, H, W], any dtype, device and memory format (which is kept). Differentiable in the images, to any
+// order: the adjoint of a placement is a placement.
+torch::Tensor place(const torch::Tensor& images, const Placements& placements);
+
+// place() with freshly drawn placements: random crop with zero padding and horizontal flip, per sample
+// (torchvision's RandomCrop(H, padding) and RandomHorizontalFlip, applied per sample). Nothing is drawn where the
+// options ask for neither.
+torch::Tensor augment(const torch::Tensor& images, const AugmentOptions& options, at::Generator generator);
+
+// [N, C, H, W] uint8 0..255 -> `dtype` 0..1, in the given memory format.
+torch::Tensor to_unit(const torch::Tensor& images, torch::ScalarType dtype = torch::kFloat,
+                      torch::MemoryFormat format = torch::MemoryFormat::Contiguous);
+
+// (image - mean) / deviation per channel; differentiable in the images. Holds its constants on the device of use.
+class Normaliser {
+ public:
+  // One mean and one deviation a channel; throws ConfigError where their numbers differ or a deviation is not positive.
+  Normaliser(const std::vector<double>& mean, const std::vector<double>& deviation, torch::Device device = torch::kCPU);
+
+  // [N, C, H, W] 0..1 -> the same shape and dtype.
+  torch::Tensor operator()(const torch::Tensor& images) const;
+
+  // image * deviation + mean: back to the unit range.
+  torch::Tensor inverse(const torch::Tensor& normalised) const;
+
+ private:
+  torch::Tensor mean_;       // [C, 1, 1] float64: rounded once, to the dtype of the images
+  torch::Tensor deviation_;  // [C, 1, 1] float64
+};
+
+}  // namespace drystill::vision
