@@ -12,7 +12,7 @@ import sys
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTILINE)
 ROOM_CALL = re.compile(r"drystill_room\(\s*(\w+)(.*?)\)\s*$", re.MULTILINE | re.DOTALL)
 # Put together here, so that this file does not match itself.
-MACHINE_PATH = re.compile(rb"(?<![\w.$}])/(?:" + b"|".join([b"root", b"work", rb"home/(?!<)\w+"]) + rb")/\w")
+MACHINE_PATH = re.compile(rb"(?<![\w.$}>])/(?:" + b"|".join([b"root", b"work", rb"home/(?!<)\w+"]) + rb")/[\w.]")
 CODE_SUFFIXES = {".h", ".cpp", ".cu", ".cuh"}
 HEADER_SUFFIXES = {".h", ".cuh"}
 LIBTORCH_PREFIXES = ("torch/", "ATen/", "c10/", "caffe2/")

@@ -71,7 +71,7 @@ class CheckTest(unittest.TestCase):
         self.expect("tests/core/a_test.cpp", "#include <torch/torch.h>\n", "is forbidden", "torch/types.h")
 
     def test_options_with_torch(self):
-        self.expect("vision/options.h", "#include <torch/types.h>\n", "free of LibTorch")
+        self.expect("kernels/options.h", "#include <torch/types.h>\n", "free of LibTorch")
 
     def test_options_with_torch_through_another_header(self):
         self.expect("kernels/options.h", '#include "core/state.h"\n', "core/state.h -> <torch/types.h>")
