@@ -1,0 +1,179 @@
+#include <ATen/Dispatch.h>
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "kernels/batch_statistics_parts.h"
+#include "kernels/cpu/batch_statistics_vec.h"
+
+namespace drystill::kernels::cpu {
+namespace {
+
+// The work is cut by the shape alone, never by the number of threads, and partial sums are merged in this order: any
+// number of threads gives the same bits.
+constexpr std::int64_t kTasks = 64;
+constexpr std::int64_t kSerialBelow = 1 << 15;  // values; a team of threads costs more than it saves
+
+struct Grid {
+  ChannelLayout layout;
+  std::int64_t outer_blocks, channel_blocks;
+
+  explicit Grid(const ChannelLayout& shape) : layout(shape) {
+    outer_blocks = std::min(shape.outer, kTasks);
+    // Few samples (an image, a single batch row): cut the channels too, in runs long enough to stream.
+    const std::int64_t wanted = (kTasks + outer_blocks - 1) / outer_blocks;
+    const std::int64_t least = shape.inner == 1 ? 64 : 1;  // channels side by side: whole cache lines for each task
+    channel_blocks = std::clamp(shape.channels / least, std::int64_t{1}, wanted);
+  }
+
+  std::int64_t tasks() const { return outer_blocks * channel_blocks; }
+
+  ChannelBlock block(std::int64_t task) const {
+    const std::int64_t o = task / channel_blocks, c = task % channel_blocks;
+    const auto cut = [](std::int64_t total, std::int64_t parts, std::int64_t part) { return total * part / parts; };
+    return {layout.channels,
+            layout.inner,
+            cut(layout.outer, outer_blocks, o),
+            cut(layout.outer, outer_blocks, o + 1),
+            cut(layout.channels, channel_blocks, c),
+            cut(layout.channels, channel_blocks, c + 1)};
+  }
+
+  template <class Task>
+  void run(const Task& task) const {
+    const std::int64_t values = layout.outer * layout.channels * layout.inner;
+    at::parallel_for(0, tasks(), values < kSerialBelow ? tasks() : 1, task);
+  }
+};
+
+// A guess at each channel's mean from up to sixteen of its values.
+template <class Scalar>
+std::vector<float> sample_means(const Scalar* data, const ChannelLayout& layout) {
+  constexpr std::int64_t kSample = 16;
+  const std::int64_t run = std::min(layout.inner, kSample);
+  const std::int64_t rows = std::min(layout.outer, kSample / run);
+  std::vector<float> means(layout.channels);
+  for (std::int64_t c = 0; c < layout.channels; ++c) {
+    double sum = 0;
+    for (std::int64_t r = 0; r < rows; ++r) {
+      const std::int64_t row = layout.outer * r / rows;
+      const Scalar* values = data + (row * layout.channels + c) * layout.inner + (layout.inner - run) / 2;
+      for (std::int64_t i = 0; i < run; ++i) sum += static_cast<float>(values[i]);
+    }
+    means[c] = static_cast<float>(sum / static_cast<double>(rows * run));
+  }
+  return means;
+}
+
+struct Moments {
+  std::vector<double> mean, squares;  // squares: sum of (x - mean)^2
+  bool ill_conditioned = false;       // some channel's shift was so far off that digits were lost
+};
+
+template <class Scalar>
+Moments shifted_moments(const Scalar* data, const Grid& grid, const std::vector<float>& shift) {
+  const std::int64_t channels = grid.layout.channels;
+  std::vector<double> first(grid.outer_blocks * channels), second(grid.outer_blocks * channels);
+  grid.run([&](std::int64_t begin, std::int64_t end) {
+    std::vector<float> scratch(scratch_floats(channels));
+    for (std::int64_t task = begin; task < end; ++task) {
+      const std::int64_t row = task / grid.channel_blocks * channels;
+      add_shifted_sums(data, grid.block(task), shift.data(), scratch.data(), first.data() + row, second.data() + row);
+    }
+  });
+
+  const double count = static_cast<double>(grid.layout.values_per_channel());
+  Moments moments{std::vector<double>(channels), std::vector<double>(channels)};
+  for (std::int64_t c = 0; c < channels; ++c) {
+    double total = 0, total_of_squares = 0;
+    for (std::int64_t o = 0; o < grid.outer_blocks; ++o) {
+      total += first[o * channels + c];
+      total_of_squares += second[o * channels + c];
+    }
+    const double squares = total_of_squares - total * total / count;
+    moments.mean[c] = shift[c] + total / count;
+    moments.squares[c] = squares < 0 ? 0 : squares;  // keeps NaN
+    moments.ill_conditioned |= squares < 1e-3 * total_of_squares;
+  }
+  return moments;
+}
+
+template <class Scalar>
+BatchStatistics statistics(const DenseInput& input) {
+  const Grid grid(input.layout);
+  const Scalar* data = input.tensor.const_data_ptr<Scalar>();
+  Moments moments = shifted_moments(data, grid, sample_means(data, input.layout));
+  if (moments.ill_conditioned) {
+    moments = shifted_moments(data, grid, std::vector<float>(moments.mean.begin(), moments.mean.end()));
+  }
+
+  const auto options = input.tensor.options().dtype(torch::kFloat32).memory_format(std::nullopt);
+  BatchStatistics result{at::empty({input.layout.channels}, options), at::empty({input.layout.channels}, options)};
+  const double count = static_cast<double>(input.layout.values_per_channel());
+  float* mean = result.mean.mutable_data_ptr<float>();
+  float* variance = result.variance.mutable_data_ptr<float>();
+  for (std::int64_t c = 0; c < input.layout.channels; ++c) {
+    mean[c] = static_cast<float>(moments.mean[c]);
+    variance[c] = static_cast<float>(moments.squares[c] / count);
+  }
+  return result;
+}
+
+template <class Scalar>
+torch::Tensor affine(const DenseInput& input, const float* center, const float* offset, const float* slope) {
+  torch::Tensor output = at::empty_like(input.tensor);
+  const Grid grid(input.layout);
+  const Scalar* from = input.tensor.const_data_ptr<Scalar>();
+  Scalar* to = output.mutable_data_ptr<Scalar>();
+  grid.run([&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t task = begin; task < end; ++task) {
+      apply_channel_affine(from, grid.block(task), center, offset, slope, to);
+    }
+  });
+  return output;
+}
+
+}  // namespace
+
+BatchStatistics batch_statistics(const DenseInput& input) {
+  return input.tensor.scalar_type() == torch::kBFloat16 ? statistics<c10::BFloat16>(input) : statistics<float>(input);
+}
+
+DistanceTerms distance_terms(const BatchStatistics& batch, const torch::Tensor& running_mean,
+                             const torch::Tensor& running_variance, std::int64_t count) {
+  const std::int64_t channels = batch.mean.numel();
+  const torch::Tensor expected_mean = running_mean.contiguous(), expected_variance = running_variance.contiguous();
+  DistanceTerms terms{at::empty({}, batch.mean.options()), at::empty_like(batch.mean), at::empty_like(batch.mean)};
+
+  // || expected - actual ||, and its gradient with respect to `actual` divided by `count`.
+  const auto root = [&](const torch::Tensor& expected, const torch::Tensor& actual, double factor,
+                        torch::Tensor& slope) {
+    const float* e = expected.const_data_ptr<float>();
+    const float* a = actual.const_data_ptr<float>();
+    float* s = slope.mutable_data_ptr<float>();
+    double squares = 0;
+    for (std::int64_t c = 0; c < channels; ++c) squares += (double{e[c]} - a[c]) * (double{e[c]} - a[c]);
+    const double norm = std::sqrt(squares);
+    const double scale = norm == 0 ? 0 : factor / (norm * static_cast<double>(count));
+    for (std::int64_t c = 0; c < channels; ++c) s[c] = static_cast<float>(scale * (double{a[c]} - e[c]));
+    return norm;
+  };
+  const double distance =
+      root(expected_variance, batch.variance, 2, terms.slope) + root(expected_mean, batch.mean, 1, terms.offset);
+  *terms.distance.mutable_data_ptr<float>() = static_cast<float>(distance);
+  return terms;
+}
+
+torch::Tensor channel_affine(const DenseInput& input, const torch::Tensor& center, const torch::Tensor& offset,
+                             const torch::Tensor& slope, const torch::Tensor& scale) {
+  const torch::Tensor centers = center.contiguous();
+  const torch::Tensor offsets = (offset * scale).contiguous(), slopes = (slope * scale).contiguous();
+  const auto apply = input.tensor.scalar_type() == torch::kBFloat16 ? affine<c10::BFloat16> : affine<float>;
+  return apply(input, centers.const_data_ptr<float>(), offsets.const_data_ptr<float>(), slopes.const_data_ptr<float>());
+}
+
+}  // namespace drystill::kernels::cpu

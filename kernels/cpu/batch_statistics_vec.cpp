@@ -1,0 +1,216 @@
+#include "kernels/cpu/batch_statistics_vec.h"
+
+#include <algorithm>
+
+#include "kernels/cpu/vec_pair.h"
+
+namespace drystill::kernels::cpu {
+namespace {
+
+// Values a float32 lane may add up before it is emptied into float64.
+constexpr std::int64_t kValuesPerLane = 512;
+// Channels-last rows summed in registers before scratch is touched.
+constexpr std::int64_t kRowGroup = 8;
+
+// Scratch: one vector of first sums and one of second sums per channel (planes), or one value of each (rows).
+struct Scratch {
+  float* first;
+  float* second;
+};
+
+void add_lanes(const float* lanes, double& sum) {
+  double total = 0;
+  for (std::int64_t lane = 0; lane < kLanes; ++lane) total += lanes[lane];
+  sum += total;
+}
+
+template <class Scalar>
+void add_run(const Scalar* data, std::int64_t count, float shift, float* first, float* second) {
+  const FloatVec center(shift);
+  FloatVec first_a = FloatVec::loadu(first), second_a = FloatVec::loadu(second);
+  FloatVec first_b(0.f), second_b(0.f);
+  std::int64_t i = 0;
+  for (; i + 2 * kPair <= count; i += 2 * kPair) {
+    const VecPair x = load_pair(data + i), y = load_pair(data + i + kPair);
+    const FloatVec a = x.low - center, b = x.high - center, c = y.low - center, d = y.high - center;
+    first_a = first_a + (a + c);
+    first_b = first_b + (b + d);
+    second_a = at::vec::fmadd(a, a, second_a);
+    second_b = at::vec::fmadd(b, b, second_b);
+    second_a = at::vec::fmadd(c, c, second_a);
+    second_b = at::vec::fmadd(d, d, second_b);
+  }
+  for (; i + kPair <= count; i += kPair) {
+    const VecPair x = load_pair(data + i);
+    const FloatVec a = x.low - center, b = x.high - center;
+    first_a = first_a + a;
+    first_b = first_b + b;
+    second_a = at::vec::fmadd(a, a, second_a);
+    second_b = at::vec::fmadd(b, b, second_b);
+  }
+  (first_a + first_b).store(first);
+  (second_a + second_b).store(second);
+  for (; i < count; ++i) {
+    const float d = static_cast<float>(data[i]) - shift;
+    first[i % kLanes] += d;
+    second[i % kLanes] += d * d;
+  }
+}
+
+// [outer, channels, inner > 1]: the runs of a row are read in memory order, each into its channel's lanes.
+template <class Scalar>
+void add_planes(const Scalar* data, const ChannelBlock& block, const float* shift, Scratch scratch, double* first,
+                double* second) {
+  const std::int64_t width = block.channel_end - block.channel_begin;
+  const auto empty = [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t c = begin; c < end; ++c) {
+      add_lanes(scratch.first + c * kLanes, first[block.channel_begin + c]);
+      add_lanes(scratch.second + c * kLanes, second[block.channel_begin + c]);
+    }
+    std::fill(scratch.first + begin * kLanes, scratch.first + end * kLanes, 0.f);
+    std::fill(scratch.second + begin * kLanes, scratch.second + end * kLanes, 0.f);
+  };
+  std::fill(scratch.first, scratch.first + width * kLanes, 0.f);
+  std::fill(scratch.second, scratch.second + width * kLanes, 0.f);
+
+  const std::int64_t limit = kValuesPerLane * kLanes;
+  std::int64_t filled = 0;  // values in each channel's lanes
+  for (std::int64_t o = block.outer_begin; o < block.outer_end; ++o) {
+    for (std::int64_t c = 0; c < width; ++c) {
+      const std::int64_t channel = block.channel_begin + c;
+      const Scalar* run = data + (o * block.channels + channel) * block.inner;
+      for (std::int64_t i = 0; i < block.inner; i += limit) {
+        add_run(run + i, std::min(limit, block.inner - i), shift[channel], scratch.first + c * kLanes,
+                scratch.second + c * kLanes);
+        if (block.inner > limit) empty(c, c + 1);
+      }
+    }
+    filled += block.inner;
+    if (filled + block.inner > limit) {
+      empty(0, width);
+      filled = 0;
+    }
+  }
+  empty(0, width);
+}
+
+// One group of `rows` rows of a channels-last block: sixteen channels at a time down the rows, all sums in registers.
+template <class Scalar>
+void add_row_group(const Scalar* row, std::int64_t rows, std::int64_t stride, std::int64_t width, const float* shift,
+                   Scratch scratch) {
+  std::int64_t c = 0;
+  for (; c + kPair <= width; c += kPair) {
+    const FloatVec low_center = FloatVec::loadu(shift + c), high_center = FloatVec::loadu(shift + c + kLanes);
+    FloatVec first_low = FloatVec::loadu(scratch.first + c), first_high = FloatVec::loadu(scratch.first + c + kLanes);
+    FloatVec second_low = FloatVec::loadu(scratch.second + c);
+    FloatVec second_high = FloatVec::loadu(scratch.second + c + kLanes);
+    for (std::int64_t r = 0; r < rows; ++r) {
+      const VecPair x = load_pair(row + r * stride + c);
+      const FloatVec low = x.low - low_center, high = x.high - high_center;
+      first_low = first_low + low;
+      first_high = first_high + high;
+      second_low = at::vec::fmadd(low, low, second_low);
+      second_high = at::vec::fmadd(high, high, second_high);
+    }
+    first_low.store(scratch.first + c);
+    first_high.store(scratch.first + c + kLanes);
+    second_low.store(scratch.second + c);
+    second_high.store(scratch.second + c + kLanes);
+  }
+  for (std::int64_t r = 0; r < rows; ++r) {
+    for (std::int64_t k = c; k < width; ++k) {
+      const float d = static_cast<float>(row[r * stride + k]) - shift[k];
+      scratch.first[k] += d;
+      scratch.second[k] += d * d;
+    }
+  }
+}
+
+// [outer, channels, 1]: channels lie side by side.
+template <class Scalar>
+void add_rows(const Scalar* data, const ChannelBlock& block, const float* shift, Scratch scratch, double* first,
+              double* second) {
+  const std::int64_t width = block.channel_end - block.channel_begin;
+  for (std::int64_t begin = block.outer_begin; begin < block.outer_end; begin += kValuesPerLane) {
+    const std::int64_t end = std::min(begin + kValuesPerLane, block.outer_end);
+    std::fill(scratch.first, scratch.first + width, 0.f);
+    std::fill(scratch.second, scratch.second + width, 0.f);
+    for (std::int64_t r = begin; r < end; r += kRowGroup) {
+      add_row_group(data + r * block.channels + block.channel_begin, std::min(kRowGroup, end - r), block.channels,
+                    width, shift + block.channel_begin, scratch);
+    }
+    for (std::int64_t c = 0; c < width; ++c) {
+      first[block.channel_begin + c] += scratch.first[c];
+      second[block.channel_begin + c] += scratch.second[c];
+    }
+  }
+}
+
+template <class Scalar>
+void affine_run(const Scalar* data, std::int64_t count, float center, float offset, float slope, Scalar* output) {
+  const FloatVec centers(center), offsets(offset), slopes(slope);
+  std::int64_t i = 0;
+  for (; i + kPair <= count; i += kPair) {
+    const VecPair x = load_pair(data + i);
+    store_pair({at::vec::fmadd(slopes, x.low - centers, offsets), at::vec::fmadd(slopes, x.high - centers, offsets)},
+               output + i);
+  }
+  for (; i < count; ++i) output[i] = Scalar(offset + slope * (static_cast<float>(data[i]) - center));
+}
+
+template <class Scalar>
+void affine_row(const Scalar* data, std::int64_t count, const float* center, const float* offset, const float* slope,
+                Scalar* output) {
+  std::int64_t i = 0;
+  for (; i + kPair <= count; i += kPair) {
+    const VecPair x = load_pair(data + i), centers = load_pair(center + i);
+    const VecPair offsets = load_pair(offset + i), slopes = load_pair(slope + i);
+    store_pair({at::vec::fmadd(slopes.low, x.low - centers.low, offsets.low),
+                at::vec::fmadd(slopes.high, x.high - centers.high, offsets.high)},
+               output + i);
+  }
+  for (; i < count; ++i) output[i] = Scalar(offset[i] + slope[i] * (static_cast<float>(data[i]) - center[i]));
+}
+
+}  // namespace
+
+std::int64_t scratch_floats(std::int64_t channels) {
+  return 2 * kLanes * channels;
+}
+
+template <class Scalar>
+void add_shifted_sums(const Scalar* data, const ChannelBlock& block, const float* shift, float* scratch, double* first,
+                      double* second) {
+  const Scratch parts{scratch, scratch + kLanes * (block.channel_end - block.channel_begin)};
+  if (block.inner == 1) {
+    add_rows(data, block, shift, parts, first, second);
+  } else {
+    add_planes(data, block, shift, parts, first, second);
+  }
+}
+
+template <class Scalar>
+void apply_channel_affine(const Scalar* data, const ChannelBlock& block, const float* center, const float* offset,
+                          const float* slope, Scalar* output) {
+  const std::int64_t width = block.channel_end - block.channel_begin;
+  for (std::int64_t o = block.outer_begin; o < block.outer_end; ++o) {
+    const std::int64_t row = (o * block.channels + block.channel_begin) * block.inner;
+    if (block.inner == 1) {
+      affine_row(data + row, width, center + block.channel_begin, offset + block.channel_begin,
+                 slope + block.channel_begin, output + row);
+      continue;
+    }
+    for (std::int64_t c = 0; c < width; ++c) {
+      const std::int64_t channel = block.channel_begin + c, run = row + c * block.inner;
+      affine_run(data + run, block.inner, center[channel], offset[channel], slope[channel], output + run);
+    }
+  }
+}
+
+template void add_shifted_sums(const float*, const ChannelBlock&, const float*, float*, double*, double*);
+template void add_shifted_sums(const c10::BFloat16*, const ChannelBlock&, const float*, float*, double*, double*);
+template void apply_channel_affine(const float*, const ChannelBlock&, const float*, const float*, const float*, float*);
+template void apply_channel_affine(const c10::BFloat16*, const ChannelBlock&, const float*, const float*, const float*,
+                                   c10::BFloat16*);
+
+}  // namespace drystill::kernels::cpu

@@ -1,0 +1,113 @@
+// Data-free means it: what a distillation run opens, and that a whole small run works and resumes.
+#include <ATen/CPUGeneratorImpl.h>
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+#include "core/error.h"
+#include "distiller/classifier_runs.h"
+#include "journal/run_folder.h"
+#include "tests/distiller/fakes.h"
+#include "tests/support/temporary_folder.h"
+#include "vision/classifier_file.h"
+#include "vision/zoo.h"
+
+namespace drystill::distiller {
+namespace {
+
+class DataFree : public ::testing::Test {
+ protected:
+  DataFree() {
+    const auto teacher = vision::make_classifier("resnet8", testing::tiny_image(), at::detail::createCPUGenerator(1));
+    vision::save_classifier(folder_ / "teacher.safetensors", *teacher, "resnet8", testing::tiny_image());
+  }
+
+  DistillClassifier options() {
+    DistillClassifier options;
+    options.run.device = "cpu";
+    options.run.loop = {.epochs = 2, .epoch_steps = 3, .log_every = 2};
+    options.teacher = {.architecture = "resnet8", .checkpoint = (folder_ / "teacher.safetensors").string()};
+    options.student = {.architecture = "resnet8", .checkpoint = ""};
+    options.generator = generator::GenerativeOptions{.network = {.latent_size = 8, .width = 4}};
+    options.batch = 8;
+    options.student_steps_per_generator_step = 2;
+    options.replay.capacity = 32;
+    return options;
+  }
+
+  ClassifierRunResult run(const DistillClassifier& options, const std::string& name) {
+    auto run_folder = journal::RunFolder::create(folder_ / name, journal::OnExists::kResume, {});
+    journal::Journal journal(run_folder);
+    std::ostringstream sink;
+    const auto progress = make_progress({.quiet = true}, sink, [] { return 0.0; });
+    return distill_classifier(options, {.folder = run_folder.path(),
+                                        .journal = journal,
+                                        .progress = *progress,
+                                        .open_dataset = [this](const vision::DatasetOptions&, vision::Split split,
+                                                               const vision::ExpectedImages&) {
+                                          opened_.push_back(split);
+                                          return std::make_shared<testing::FixedImages>(
+                                              torch::zeros({4, 1, 32, 32}, torch::kUInt8), torch::arange(4));
+                                        }});
+  }
+
+  drystill::testing::TemporaryFolder folder_;
+  std::vector<vision::Split> opened_;
+};
+
+TEST_F(DataFree, WithoutEvaluationNoDatasetIsOpened) {
+  run(options(), "run");
+  EXPECT_TRUE(opened_.empty());
+}
+
+TEST_F(DataFree, EvaluationOpensTheTestSplitOnceAndNeverTheTrainingSplit) {
+  auto with_data = options();
+  with_data.evaluation = vision::IdxDataset{.train_images = "/nonexistent/train-images",
+                                            .train_labels = "/nonexistent/train-labels",
+                                            .test_images = "test-images",
+                                            .test_labels = "test-labels"};
+  const auto result = run(with_data, "run");
+  ASSERT_EQ(opened_.size(), 1U);
+  EXPECT_EQ(opened_[0], vision::Split::kTest);
+  EXPECT_EQ(result.loop.last_evaluation.front().first, "accuracy");
+}
+
+TEST_F(DataFree, TheStudentsFileCarriesItsInputAndLoadsAgain) {
+  const auto result = run(options(), "run");
+  const auto loaded = vision::load_classifier({.architecture = "", .checkpoint = result.model.string()}, std::nullopt,
+                                              at::detail::createCPUGenerator(2));
+  EXPECT_EQ(loaded.architecture, "resnet8");
+  EXPECT_EQ(loaded.input, testing::tiny_image());
+  EXPECT_GT(result.images_synthesized, 0);
+}
+
+TEST_F(DataFree, EqualSeedsGiveEqualStudents) {
+  const auto weights = [&](const std::string& name, std::int64_t seed) {
+    auto seeded = options();
+    seeded.run.seed = seed;
+    const auto file = run(seeded, name).model.string();
+    return vision::load_classifier({.architecture = "", .checkpoint = file}, std::nullopt, at::detail::createCPUGenerator(2))
+        .model->parameters()
+        .front();
+  };
+  const auto first = weights("a", 1), second = weights("b", 1), other = weights("c", 2);
+  EXPECT_TRUE(first.equal(second));
+  EXPECT_FALSE(first.equal(other));
+}
+
+TEST_F(DataFree, ATeacherWithoutWeightsIsRefused) {
+  auto untrained = options();
+  untrained.teacher.checkpoint.clear();
+  untrained.input = testing::tiny_image();
+  EXPECT_THROW(run(untrained, "run"), ConfigError);
+}
+
+TEST_F(DataFree, ALossThatExplodesEndsTheRun) {
+  auto wild = options();
+  wild.optimizer = SgdOptions{.learning_rate = 1e30};
+  wild.run.loop.epochs = 20;
+  EXPECT_THROW(run(wild, "run"), DivergedError);
+}
+
+}  // namespace
+}  // namespace drystill::distiller

@@ -1,0 +1,141 @@
+#include "distiller/loop.h"
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <fstream>
+#include <limits>
+#include <sstream>
+
+#include "core/error.h"
+#include "core/stop_request.h"
+#include "io/checkpoint.h"
+#include "journal/run_folder.h"
+#include "tests/support/temporary_folder.h"
+
+namespace drystill::distiller {
+namespace {
+
+// Draws one number a step; the learner adds it up: any lost or repeated step or draw changes the sum.
+class Draws final : public InputSource {
+ public:
+  explicit Draws(SeedStreams& seeds) : generator_(seeds.stream("draws")) {}
+  Batch next(const curriculum::StagePlan&) override {
+    return {.inputs = torch::rand({1}, generator_, torch::TensorOptions(torch::kFloat64))};
+  }
+  void save(StateWriter) const override {}
+  void load(const StateReader&) override {}
+
+ private:
+  at::Generator generator_;
+};
+
+class Sum final : public Learner {
+ public:
+  StepReport step(const Batch& batch, const curriculum::StagePlan& plan) override {
+    total = total * 0.9 + batch.inputs.item<double>();
+    if (plan.step == fail_at) total = std::numeric_limits<double>::quiet_NaN();
+    if (plan.step == stop_at) request_stop(SIGTERM);
+    return {.loss = torch::tensor(total, torch::kFloat64), .sample_losses = {}, .sample_weights = torch::ones({1})};
+  }
+  double learning_rate() const override { return 0.1; }
+  void save(StateWriter writer) const override { writer.real("total", total); }
+  void load(const StateReader& reader) override { total = reader.real("total"); }
+
+  double total = 0;
+  std::int64_t fail_at = -1;
+  std::int64_t stop_at = -1;
+};
+
+class Loop : public ::testing::Test {
+ protected:
+  void TearDown() override { request_stop(0); }
+
+  static LoopOptions options() {
+    return {.epochs = 5, .epoch_steps = 7, .evaluate_every = 1, .checkpoint_every = 2, .keep_checkpoints = 2, .log_every = 3};
+  }
+
+  // One process's share of a run in `folder`.
+  RunResult run(const std::filesystem::path& folder, Sum& learner) {
+    auto run_folder = journal::RunFolder::create(folder, journal::OnExists::kResume, {});
+    journal::Journal journal(run_folder);
+    std::ostringstream sink;
+    const auto progress = make_progress({.quiet = true}, sink, [] { return 0.0; });
+    SeedStreams seeds(11);
+    Draws source(seeds);
+    const auto scheduler = curriculum::make_scheduler(curriculum::ConstantOptions{}, options().total_steps(), 7);
+    return run_loop(options(), {.source = source,
+                                .learner = learner,
+                                .scheduler = *scheduler,
+                                .seeds = seeds,
+                                .journal = journal,
+                                .progress = *progress,
+                                .evaluate = [&] { return Metrics{{"total", learner.total}}; },
+                                .draw_samples = {},
+                                .checkpoints = run_folder.checkpoints()});
+  }
+
+  // metrics.jsonl without the wall clock.
+  static std::string metrics(const std::filesystem::path& folder) {
+    std::ifstream file(folder / "metrics.jsonl");
+    std::string text;
+    for (std::string line; std::getline(file, line);) {
+      const auto seconds = line.find("\"seconds\"");
+      EXPECT_NE(seconds, std::string::npos) << line;
+      const auto end = line.find_first_of(",}", seconds);
+      text += line.erase(seconds, end - seconds) + "\n";
+    }
+    return text;
+  }
+
+  drystill::testing::TemporaryFolder folder_;
+};
+
+TEST_F(Loop, RunsToTheEndAndReportsTheLastStep) {
+  Sum learner;
+  const auto result = run(folder_ / "run", learner);
+  EXPECT_EQ(result.steps, 35);
+  ASSERT_EQ(result.last_evaluation.size(), 1U);
+  EXPECT_DOUBLE_EQ(result.last_evaluation[0].second, learner.total);
+}
+
+TEST_F(Loop, StoppedBySignalsAndResumedItEqualsTheUninterruptedRun) {
+  Sum whole;
+  run(folder_ / "whole", whole);
+  double total = 0;
+  for (const std::int64_t stop_at : {0, 9, 10, 27, 33}) {
+    request_stop(0);
+    Sum part;
+    part.stop_at = stop_at;
+    EXPECT_THROW(run(folder_ / "parts", part), Interrupted) << stop_at;
+  }
+  request_stop(0);
+  Sum last;
+  run(folder_ / "parts", last);
+  total = last.total;
+  EXPECT_EQ(total, whole.total);
+  EXPECT_EQ(metrics(folder_ / "parts"), metrics(folder_ / "whole"));
+}
+
+TEST_F(Loop, AStepThatDivergesThrowsAtOnceAndKeepsTheLastCheckpoint) {
+  Sum learner;
+  learner.fail_at = 20;  // checkpoints at 14, 28, 35
+  EXPECT_THROW(run(folder_ / "run", learner), DivergedError);
+  const auto newest = io::latest_checkpoint(folder_ / "run" / "checkpoints");
+  ASSERT_TRUE(newest.has_value());
+  const State state = io::load_checkpoint(*newest);
+  EXPECT_EQ(StateReader(state).integer("step"), 14);
+}
+
+TEST_F(Loop, AFinishedRunStartedAgainDoesNothingTwice) {
+  Sum first, second;
+  run(folder_ / "run", first);
+  const std::string before = metrics(folder_ / "run");
+  const auto result = run(folder_ / "run", second);
+  EXPECT_EQ(result.steps, 35);
+  EXPECT_EQ(second.total, first.total);
+  EXPECT_EQ(metrics(folder_ / "run"), before);
+}
+
+}  // namespace
+}  // namespace drystill::distiller
