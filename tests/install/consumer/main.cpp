@@ -1,8 +1,9 @@
 // A project outside the tree: the installed headers compile without our sources, and the libraries link and run.
 #include <ATen/Functions.h>
-#include <core/seeds.h>
 
 #include <cstdio>
+
+#include "core/seeds.h"
 
 int main() {
   drystill::SeedStreams first(7), second(7);
