@@ -154,7 +154,7 @@ INSTANTIATE_TEST_SUITE_P(
         HostileHeader{"DeepNesting", R"({"a":{"shape":[[[[[[[[[[]]]]]]]]]]}})", 0, "nests too deeply"},
         HostileHeader{"HalfAByte", R"({"a":{"dtype":"F4","shape":[1],"data_offsets":[0,0]}})", 0, "impossible"},
         HostileHeader{"ControlCharactersInName", R"({"a\u000ab":1})", 0, "'a\\x0ab'"}),
-    [](const auto& info) { return std::string(info.param.what); });
+    [](const auto& instance) { return std::string(instance.param.what); });
 
 TEST(Safetensors, RefusesWrongHeaderLengths) {
   const TemporaryFolder folder;

@@ -96,7 +96,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Damage{"HugeDirectory", "PK\5\6", 12, 0xffffffff, 4, "directory passes"},
                       Damage{"DirectoryPastTheEnd", "PK\5\6", 16, 0xffffff00, 4, "directory passes"},
                       Damage{"CommentLength", "PK\5\6", 20, 9, 2, "end record is missing"}),
-    [](const auto& info) { return std::string(info.param.what); });
+    [](const auto& instance) { return std::string(instance.param.what); });
 
 TEST(ZipReader, RefusesTwoEntriesOfOneName) {
   std::string bytes = archive({{"a", "hello"}, {"a", "world"}});
@@ -106,7 +106,7 @@ TEST(ZipReader, RefusesTwoEntriesOfOneName) {
 TEST(ZipReader, RefusesOverlap) {
   std::string bytes = archive({{"a", std::string(300, 'x')}, {"b", "world"}});
   const std::size_t entry = bytes.find("PK\1\2");
-  bytes.replace(entry + 20, 8, little_endian(400, 4) + little_endian(400, 4));
+  bytes.replace(entry + 20, 8, little_endian(380, 4) + little_endian(380, 4));
   EXPECT_NE(input_error([&] { ZipReader(bytes_of(bytes), "test"); }).find("overlap"), std::string::npos);
 }
 
