@@ -42,8 +42,10 @@ AtomicFile::AtomicFile(const std::filesystem::path& path) : path_(final_path(pat
   if (std::filesystem::is_directory(path_)) fail(path_, EISDIR);
   static std::atomic<unsigned> counter = 0;
   do {
-    const std::string suffix = ".tmp-" + std::to_string(::getpid()) + "-" + std::to_string(counter++);
-    temporary_ = folder_of(path_) / ("." + path_.filename().string() + suffix);
+    std::string name = ".";
+    name.append(path_.filename().string()).append(".tmp-");
+    name.append(std::to_string(::getpid())).append("-").append(std::to_string(counter++));
+    temporary_ = folder_of(path_) / name;
     descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   } while (descriptor_ < 0 && errno == EEXIST);  // left behind by a killed process of the same number
   if (descriptor_ < 0) fail(path_, errno);

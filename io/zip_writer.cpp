@@ -48,7 +48,8 @@ void ZipWriter::add(const std::string& name, std::span<const std::byte> data) {
       static_cast<std::uint32_t>(::crc32_z(0, reinterpret_cast<const unsigned char*>(data.data()), data.size()));
   const auto size = static_cast<std::uint32_t>(data.size());
 
-  std::string out = "PK\x03\x04" + shared_fields(crc, size);
+  std::string out = "PK\x03\x04";
+  out += shared_fields(crc, size);
   put(out, name.size(), 2);
   put(out, 4 + padding, 2);
   out += name;
