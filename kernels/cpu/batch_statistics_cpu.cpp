@@ -49,6 +49,9 @@ struct Grid {
   }
 };
 
+// A shift ten standard deviations off costs two of seven digits: beyond that, the pass runs again.
+constexpr double kCancellation = 1e-2;
+
 // A guess at each channel's mean from up to sixteen of its values.
 template <class Scalar>
 std::vector<float> sample_means(const Scalar* data, const ChannelLayout& layout) {
@@ -96,7 +99,7 @@ Moments shifted_moments(const Scalar* data, const Grid& grid, const std::vector<
     const double squares = total_of_squares - total * total / count;
     moments.mean[c] = shift[c] + total / count;
     moments.squares[c] = squares < 0 ? 0 : squares;  // keeps NaN
-    moments.ill_conditioned |= squares < 1e-3 * total_of_squares;
+    moments.ill_conditioned |= squares < kCancellation * total_of_squares;
   }
   return moments;
 }
