@@ -26,10 +26,13 @@ bundle() {
   for program in tests/kernels/drystill_kernels_cuda_test bench/kernels/drystill_kernels_cuda_bench; do
     [[ -x "$build/$program" ]] || die "$build/$program is missing: configure with -DDRYSTILL_CUDA=ON -DDRYSTILL_BUILD_BENCH=ON, build $(basename "$program")"
     cp "$build/$program" "$stage/gpu_check/bin/"
-    # What the other machine may lack: everything but the C library, the compiler's runtime, torch and CUDA.
-    ldd "$build/$program" | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' |
-      grep -Ev '/(lib(c|m|dl|rt|pthread|gcc_s|stdc\+\+|gomp|resolv)\.so|ld-linux|libtorch|libc10|libcud|libnv|libcu[a-z])' |
-      xargs -r -I{} cp -Ln {} "$stage/gpu_check/lib/"
+    # What the other machine may lack: of the libraries the program itself names, all but the C library, the compiler's
+    # runtime, torch and CUDA. (What those need in turn comes with torch.)
+    objdump -p "$build/$program" | awk '$1 == "NEEDED" { print $2 }' |
+      { grep -Ev '^(lib(c|m|dl|rt|pthread|gcc_s|stdc\+\+|gomp)\.so|ld-linux|libtorch|libc10|libcudart)' || true; } |
+      while read -r library; do
+        cp -Ln "$(ldd "$build/$program" | awk -v name="$library" '$1 == name { print $3 }')" "$stage/gpu_check/lib/"
+      done
   done
   strip --strip-unneeded "$stage"/gpu_check/bin/*
   cp "${BASH_SOURCE[0]}" "$here/../tools/gpu_report.py" "$stage/gpu_check/"
