@@ -24,11 +24,12 @@ bool fast_path(const torch::Tensor& logits) {
 
 struct DivergenceFunction : torch::autograd::Function<DivergenceFunction> {
   static torch::Tensor forward(AutogradContext* context, const torch::Tensor& student, const torch::Tensor& teacher,
-                               const torch::Tensor& weights, const DivergenceOptions& options, bool student_gradient,
-                               bool teacher_gradient) {
+                               const std::optional<torch::Tensor>& weights, const DivergenceOptions& options,
+                               bool student_gradient, bool teacher_gradient) {
     const auto rows_of = student.is_cuda() ? cuda::divergence_rows : cpu::divergence_rows;
-    const DivergenceRows rows =
-        rows_of({student.contiguous(), teacher.contiguous(), weights, student_gradient, teacher_gradient}, options);
+    const DivergenceRows rows = rows_of({student.contiguous(), teacher.contiguous(), weights.value_or(torch::Tensor()),
+                                         student_gradient, teacher_gradient},
+                                        options);
     context->save_for_backward({rows.student_gradient, rows.teacher_gradient});
     context->saved_data["type"] = static_cast<std::int64_t>(student.scalar_type());
     return rows.loss;
@@ -95,8 +96,9 @@ torch::Tensor divergence(const torch::Tensor& student_logits, const torch::Tenso
 
   // Asked out here: inside forward() gradients are off and every tensor looks like a constant.
   const bool recording = c10::GradMode::is_enabled();
-  return DivergenceFunction::apply(student_logits, teacher_logits, weights.defined() ? weights.contiguous() : weights,
-                                   options, recording && student_logits.requires_grad(),
+  const auto optional_weights = weights.defined() ? std::optional(weights.contiguous()) : std::nullopt;
+  return DivergenceFunction::apply(student_logits, teacher_logits, optional_weights, options,
+                                   recording && student_logits.requires_grad(),
                                    recording && teacher_logits.requires_grad());
 }
 

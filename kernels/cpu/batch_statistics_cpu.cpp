@@ -14,17 +14,20 @@ namespace {
 
 // The work is cut by the shape alone, never by the number of threads, and partial sums are merged in this order: any
 // number of threads gives the same bits.
-constexpr std::int64_t kTasks = 64;
-constexpr std::int64_t kSerialBelow = 1 << 15;  // values; a team of threads costs more than it saves
+constexpr std::int64_t kMostTasks = 64;
+constexpr std::int64_t kValuesPerTask = 1
+                                        << 17;  // enough that emptying the partial sums costs nothing beside the reads
 
 struct Grid {
   ChannelLayout layout;
   std::int64_t outer_blocks, channel_blocks;
 
   explicit Grid(const ChannelLayout& shape) : layout(shape) {
-    outer_blocks = std::min(shape.outer, kTasks);
+    const std::int64_t values = shape.outer * shape.channels * shape.inner;
+    const std::int64_t tasks = std::clamp(values / kValuesPerTask, std::int64_t{1}, kMostTasks);
+    outer_blocks = std::min(shape.outer, tasks);
     // Few samples (an image, a single batch row): cut the channels too, in runs long enough to stream.
-    const std::int64_t wanted = (kTasks + outer_blocks - 1) / outer_blocks;
+    const std::int64_t wanted = (tasks + outer_blocks - 1) / outer_blocks;
     const std::int64_t least = shape.inner == 1 ? 64 : 1;  // channels side by side: whole cache lines for each task
     channel_blocks = std::clamp(shape.channels / least, std::int64_t{1}, wanted);
   }
@@ -44,10 +47,12 @@ struct Grid {
 
   template <class Task>
   void run(const Task& task) const {
-    const std::int64_t values = layout.outer * layout.channels * layout.inner;
-    at::parallel_for(0, tasks(), values < kSerialBelow ? tasks() : 1, task);
+    at::parallel_for(0, tasks(), 1, task);
   }
 };
+
+// A shift ten standard deviations off costs two of seven digits: beyond that, the pass runs again.
+constexpr double kCancellation = 1e-2;
 
 // A guess at each channel's mean from up to sixteen of its values.
 template <class Scalar>
@@ -96,7 +101,7 @@ Moments shifted_moments(const Scalar* data, const Grid& grid, const std::vector<
     const double squares = total_of_squares - total * total / count;
     moments.mean[c] = shift[c] + total / count;
     moments.squares[c] = squares < 0 ? 0 : squares;  // keeps NaN
-    moments.ill_conditioned |= squares < 1e-3 * total_of_squares;
+    moments.ill_conditioned |= squares < kCancellation * total_of_squares;
   }
   return moments;
 }

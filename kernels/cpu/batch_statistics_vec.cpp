@@ -11,6 +11,9 @@ namespace {
 constexpr std::int64_t kValuesPerLane = 512;
 // Channels-last rows summed in registers before scratch is touched.
 constexpr std::int64_t kRowGroup = 8;
+// Samples whose runs are summed in registers together where one run is too short to pay for touching scratch.
+constexpr std::int64_t kSampleGroup = 4;
+constexpr std::int64_t kShortRun = 256;
 
 // Scratch: one vector of first sums and one of second sums per channel (planes), or one value of each (rows).
 struct Scratch {
@@ -18,42 +21,49 @@ struct Scratch {
   float* second;
 };
 
-void add_lanes(const float* lanes, double& sum) {
-  double total = 0;
-  for (std::int64_t lane = 0; lane < kLanes; ++lane) total += lanes[lane];
-  sum += total;
+double sum_of_lanes(const float* lanes) {
+  return at::vec::vec_reduce_all<float>([](FloatVec& a, FloatVec& b) { return a + b; }, FloatVec::loadu(lanes));
 }
 
+// `runs` runs of `count` values, `stride` apart, of one channel.
 template <class Scalar>
-void add_run(const Scalar* data, std::int64_t count, float shift, float* first, float* second) {
+void add_runs(const Scalar* data, std::int64_t runs, std::int64_t stride, std::int64_t count, float shift, float* first,
+              float* second) {
   const FloatVec center(shift);
   FloatVec first_a = FloatVec::loadu(first), second_a = FloatVec::loadu(second);
   FloatVec first_b(0.f), second_b(0.f);
-  std::int64_t i = 0;
-  for (; i + 2 * kPair <= count; i += 2 * kPair) {
-    const VecPair x = load_pair(data + i), y = load_pair(data + i + kPair);
-    const FloatVec a = x.low - center, b = x.high - center, c = y.low - center, d = y.high - center;
-    first_a = first_a + (a + c);
-    first_b = first_b + (b + d);
-    second_a = at::vec::fmadd(a, a, second_a);
-    second_b = at::vec::fmadd(b, b, second_b);
-    second_a = at::vec::fmadd(c, c, second_a);
-    second_b = at::vec::fmadd(d, d, second_b);
-  }
-  for (; i + kPair <= count; i += kPair) {
-    const VecPair x = load_pair(data + i);
-    const FloatVec a = x.low - center, b = x.high - center;
-    first_a = first_a + a;
-    first_b = first_b + b;
-    second_a = at::vec::fmadd(a, a, second_a);
-    second_b = at::vec::fmadd(b, b, second_b);
+  const std::int64_t whole = count - count % kPair;
+  for (std::int64_t r = 0; r < runs; ++r) {
+    const Scalar* run = data + r * stride;
+    std::int64_t i = 0;
+    for (; i + 2 * kPair <= whole; i += 2 * kPair) {
+      const VecPair x = load_pair(run + i), y = load_pair(run + i + kPair);
+      const FloatVec a = x.low - center, b = x.high - center, c = y.low - center, d = y.high - center;
+      first_a = first_a + (a + c);
+      first_b = first_b + (b + d);
+      second_a = at::vec::fmadd(a, a, second_a);
+      second_b = at::vec::fmadd(b, b, second_b);
+      second_a = at::vec::fmadd(c, c, second_a);
+      second_b = at::vec::fmadd(d, d, second_b);
+    }
+    if (i < whole) {
+      const VecPair x = load_pair(run + i);
+      const FloatVec a = x.low - center, b = x.high - center;
+      first_a = first_a + a;
+      first_b = first_b + b;
+      second_a = at::vec::fmadd(a, a, second_a);
+      second_b = at::vec::fmadd(b, b, second_b);
+    }
   }
   (first_a + first_b).store(first);
   (second_a + second_b).store(second);
-  for (; i < count; ++i) {
-    const float d = static_cast<float>(data[i]) - shift;
-    first[i % kLanes] += d;
-    second[i % kLanes] += d * d;
+  if (whole == count) return;
+  for (std::int64_t r = 0; r < runs; ++r) {
+    for (std::int64_t i = whole; i < count; ++i) {
+      const float d = static_cast<float>(data[r * stride + i]) - shift;
+      first[i % kLanes] += d;
+      second[i % kLanes] += d * d;
+    }
   }
 }
 
@@ -64,8 +74,8 @@ void add_planes(const Scalar* data, const ChannelBlock& block, const float* shif
   const std::int64_t width = block.channel_end - block.channel_begin;
   const auto empty = [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t c = begin; c < end; ++c) {
-      add_lanes(scratch.first + c * kLanes, first[block.channel_begin + c]);
-      add_lanes(scratch.second + c * kLanes, second[block.channel_begin + c]);
+      first[block.channel_begin + c] += sum_of_lanes(scratch.first + c * kLanes);
+      second[block.channel_begin + c] += sum_of_lanes(scratch.second + c * kLanes);
     }
     std::fill(scratch.first + begin * kLanes, scratch.first + end * kLanes, 0.f);
     std::fill(scratch.second + begin * kLanes, scratch.second + end * kLanes, 0.f);
@@ -74,19 +84,22 @@ void add_planes(const Scalar* data, const ChannelBlock& block, const float* shif
   std::fill(scratch.second, scratch.second + width * kLanes, 0.f);
 
   const std::int64_t limit = kValuesPerLane * kLanes;
+  const std::int64_t group = block.inner <= kShortRun ? kSampleGroup : 1;
+  const std::int64_t stride = block.channels * block.inner;
   std::int64_t filled = 0;  // values in each channel's lanes
-  for (std::int64_t o = block.outer_begin; o < block.outer_end; ++o) {
+  for (std::int64_t o = block.outer_begin; o < block.outer_end; o += group) {
+    const std::int64_t runs = std::min(group, block.outer_end - o);
     for (std::int64_t c = 0; c < width; ++c) {
       const std::int64_t channel = block.channel_begin + c;
-      const Scalar* run = data + (o * block.channels + channel) * block.inner;
+      const Scalar* run = data + o * stride + channel * block.inner;
       for (std::int64_t i = 0; i < block.inner; i += limit) {
-        add_run(run + i, std::min(limit, block.inner - i), shift[channel], scratch.first + c * kLanes,
-                scratch.second + c * kLanes);
+        add_runs(run + i, runs, stride, std::min(limit, block.inner - i), shift[channel], scratch.first + c * kLanes,
+                 scratch.second + c * kLanes);
         if (block.inner > limit) empty(c, c + 1);
       }
     }
-    filled += block.inner;
-    if (filled + block.inner > limit) {
+    filled += runs * block.inner;
+    if (filled + group * block.inner > limit) {
       empty(0, width);
       filled = 0;
     }
@@ -105,6 +118,8 @@ void add_row_group(const Scalar* row, std::int64_t rows, std::int64_t stride, st
     FloatVec second_low = FloatVec::loadu(scratch.second + c);
     FloatVec second_high = FloatVec::loadu(scratch.second + c + kLanes);
     for (std::int64_t r = 0; r < rows; ++r) {
+      // The next group's place: hardware prefetchers lose track of several interleaved rows.
+      __builtin_prefetch(row + (r + kRowGroup) * stride + c);
       const VecPair x = load_pair(row + r * stride + c);
       const FloatVec low = x.low - low_center, high = x.high - high_center;
       first_low = first_low + low;

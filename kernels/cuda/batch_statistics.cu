@@ -1,0 +1,269 @@
+#include <algorithm>
+
+#include "kernels/cuda/batch_statistics_launch.h"
+#include "kernels/cuda/pack.cuh"
+
+namespace drystill::kernels::cuda {
+namespace {
+
+constexpr int kThreads = 256;
+
+// Sums of one thread around its own first value: no outside shift can be wrong, and a large mean costs no digits.
+struct ThreadSums {
+  float shift = 0, first = 0, second = 0;
+  std::int64_t count = 0;
+
+  __device__ void add(float value) {
+    if (count == 0) shift = value;
+    const float d = value - shift;
+    first += d;
+    second += d * d;
+    ++count;
+  }
+
+  __device__ PartialMoments moments() const {
+    if (count == 0) return {0, 0, 0};
+    const double n = static_cast<double>(count), sum = first;
+    return {n, shift + sum / n, second - sum * sum / n};
+  }
+};
+
+// Chan, Golub and LeVeque's merge of two sets' moments.
+__device__ PartialMoments merge(const PartialMoments& a, const PartialMoments& b) {
+  if (a.count == 0) return b;
+  if (b.count == 0) return a;
+  const double count = a.count + b.count, delta = b.mean - a.mean, share = b.count / count;
+  return {count, a.mean + delta * share, a.squares + b.squares + delta * delta * a.count * share};
+}
+
+// Merges over the block; thread 0 gets the result.
+__device__ PartialMoments merge_block(PartialMoments mine) {
+  __shared__ PartialMoments of_warp[kThreads / kWarp];
+  const auto merge_warp = [](PartialMoments value) {
+    for (int distance = kWarp / 2; distance > 0; distance /= 2) {
+      const PartialMoments other{__shfl_down_sync(kWholeWarp, value.count, distance),
+                                 __shfl_down_sync(kWholeWarp, value.mean, distance),
+                                 __shfl_down_sync(kWholeWarp, value.squares, distance)};
+      value = merge(value, other);
+    }
+    return value;
+  };
+  mine = merge_warp(mine);
+  const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
+  if (lane == 0) of_warp[warp] = mine;
+  __syncthreads();
+  if (warp == 0) mine = merge_warp(lane < kThreads / kWarp ? of_warp[lane] : PartialMoments{0, 0, 0});
+  return mine;
+}
+
+// inner > 1. Block (c, split) takes every value of channel c in its share of the packs.
+template <class Scalar, int kSize>
+__global__ void __launch_bounds__(kThreads)
+    plane_moments(const Scalar* input, std::int64_t outer, std::int64_t channels, std::int64_t inner,
+                  PartialMoments* partials) {
+  const std::int64_t channel = blockIdx.x, run = inner / kSize, packs = outer * run;
+  const std::int64_t begin = packs * blockIdx.y / gridDim.y, end = packs * (blockIdx.y + 1) / gridDim.y;
+  ThreadSums sums[kSize];
+  // Where this thread stands is carried along: a 64-bit division for each pack would cost more than the load.
+  const std::int64_t step_rows = kThreads / run, step_rest = kThreads % run;
+  std::int64_t row = (begin + threadIdx.x) / run, place = (begin + threadIdx.x) % run;
+  for (std::int64_t pack = begin + threadIdx.x; pack < end; pack += kThreads) {
+    const auto values = reinterpret_cast<const Pack<Scalar, kSize>*>(input + (row * channels + channel) * inner)[place];
+#pragma unroll
+    for (int k = 0; k < kSize; ++k) sums[k].add(to_float(values.values[k]));
+    row += step_rows;
+    place += step_rest;
+    if (place >= run) {
+      place -= run;
+      ++row;
+    }
+  }
+  PartialMoments mine = sums[0].moments();
+#pragma unroll
+  for (int k = 1; k < kSize; ++k) mine = merge(mine, sums[k].moments());
+  mine = merge_block(mine);
+  if (threadIdx.x == 0) partials[blockIdx.y * channels + channel] = mine;
+}
+
+// inner == 1. threadIdx.x walks channels side by side, threadIdx.y rows; block (tile, split).
+template <class Scalar, int kSize>
+__global__ void __launch_bounds__(kThreads)
+    row_moments(const Scalar* input, std::int64_t rows, std::int64_t channels, PartialMoments* partials) {
+  __shared__ PartialMoments column[kThreads];
+  const std::int64_t channel = (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * kSize;
+  const bool active = channel < channels;
+  const std::int64_t begin = rows * blockIdx.y / gridDim.y, end = rows * (blockIdx.y + 1) / gridDim.y;
+  ThreadSums sums[kSize];
+  if (active) {
+    for (std::int64_t row = begin + threadIdx.y; row < end; row += blockDim.y) {
+      const auto values = *reinterpret_cast<const Pack<Scalar, kSize>*>(input + row * channels + channel);
+#pragma unroll
+      for (int k = 0; k < kSize; ++k) sums[k].add(to_float(values.values[k]));
+    }
+  }
+  const unsigned place = threadIdx.y * blockDim.x + threadIdx.x;
+#pragma unroll
+  for (int k = 0; k < kSize; ++k) {
+    column[place] = sums[k].moments();
+    __syncthreads();
+    for (unsigned half = blockDim.y / 2; half > 0; half /= 2) {
+      if (threadIdx.y < half) column[place] = merge(column[place], column[place + half * blockDim.x]);
+      __syncthreads();
+    }
+    if (active && threadIdx.y == 0) partials[blockIdx.y * channels + channel + k] = column[threadIdx.x];
+    __syncthreads();
+  }
+}
+
+__global__ void merge_splits(const PartialMoments* partials, std::int64_t splits, std::int64_t channels, float* mean,
+                             float* variance) {
+  const std::int64_t channel = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (channel >= channels) return;
+  PartialMoments all = partials[channel];
+  for (std::int64_t split = 1; split < splits; ++split) all = merge(all, partials[split * channels + channel]);
+  mean[channel] = static_cast<float>(all.mean);
+  // Rounding may leave -1e-20; the comparison keeps NaN.
+  variance[channel] = static_cast<float>(all.squares < 0 ? 0 : all.squares / all.count);
+}
+
+__device__ double sum_block(double mine) {
+  __shared__ double of_thread[kThreads];
+  of_thread[threadIdx.x] = mine;
+  __syncthreads();
+  for (int half = kThreads / 2; half > 0; half /= 2) {
+    if (threadIdx.x < half) of_thread[threadIdx.x] += of_thread[threadIdx.x + half];
+    __syncthreads();
+  }
+  const double total = of_thread[0];
+  __syncthreads();  // the next call writes the same memory
+  return total;
+}
+
+// || actual - expected ||; slope = factor * (actual - expected) / norm, 0 where the norm is.
+__device__ double root(const float* actual, const float* expected, std::int64_t channels, double factor, float* slope) {
+  double squares = 0;
+  for (std::int64_t c = threadIdx.x; c < channels; c += kThreads) {
+    const double d = static_cast<double>(actual[c]) - expected[c];
+    squares += d * d;
+  }
+  const double norm = sqrt(sum_block(squares));
+  const double scale = norm == 0 ? 0 : factor / norm;
+  for (std::int64_t c = threadIdx.x; c < channels; c += kThreads) {
+    slope[c] = static_cast<float>(scale * (static_cast<double>(actual[c]) - expected[c]));
+  }
+  return norm;
+}
+
+__global__ void __launch_bounds__(kThreads) distance(DistanceArrays arrays, std::int64_t channels, double count) {
+  const double of_variance = root(arrays.variance, arrays.running_variance, channels, 2 / count, arrays.slope);
+  const double of_mean = root(arrays.mean, arrays.running_mean, channels, 1 / count, arrays.offset);
+  if (threadIdx.x == 0) *arrays.distance = static_cast<float>(of_variance + of_mean);
+}
+
+template <class Scalar, int kSize, bool kRows, class Index>
+__global__ void __launch_bounds__(kThreads)
+    channel_affine(const Scalar* input, Index packs, Index channels, Index run, AffineArrays arrays) {
+  const float scale = *arrays.scale;
+  const Index stride = static_cast<Index>(gridDim.x) * kThreads;
+  for (Index pack = static_cast<Index>(blockIdx.x) * kThreads + threadIdx.x; pack < packs; pack += stride) {
+    auto values = reinterpret_cast<const Pack<Scalar, kSize>*>(input)[pack];
+    // Rows: a pack holds kSize neighbouring channels, `run` packs a row. Planes: all of a pack is one channel.
+    const Index channel = kRows ? pack % run * kSize : pack / run % channels;
+#pragma unroll
+    for (int k = 0; k < kSize; ++k) {
+      const Index c = kRows ? channel + k : channel;
+      const float x = to_float(values.values[k]) - __ldg(arrays.center + c);
+      values.values[k] = from_float<Scalar>(scale * fmaf(__ldg(arrays.slope + c), x, __ldg(arrays.offset + c)));
+    }
+    reinterpret_cast<Pack<Scalar, kSize>*>(arrays.output)[pack] = values;
+  }
+}
+
+// Calls `launch(pointer, integral constant of the pack size)` for the storage and the widest pack that fits.
+template <class Launch>
+void with_pack(const ChannelArray& input, bool aligned, const Launch& launch) {
+  const std::int64_t length = input.inner == 1 ? input.channels : input.inner;
+  const auto typed = [&]<class Scalar>(const Scalar* data) {
+    constexpr int kWide = kWidePack<Scalar>;
+    if (aligned && length % kWide == 0) {
+      launch(data, std::integral_constant<int, kWide>());
+    } else {
+      launch(data, std::integral_constant<int, 1>());
+    }
+  };
+  if (input.storage == Storage::kFloat32) {
+    typed(static_cast<const float*>(input.data));
+  } else {
+    typed(static_cast<const __nv_bfloat16*>(input.data));
+  }
+}
+
+// Threads side by side over the packs of a row: a power of two, so that the rows' tree below is whole.
+unsigned row_width(std::int64_t packs) {
+  unsigned width = 1;
+  while (width < kWarp && width < packs) width *= 2;
+  return width;
+}
+
+}  // namespace
+
+std::int64_t statistics_splits(const ChannelArray& input, int multiprocessors) {
+  std::int64_t columns = input.channels, most = ceil_div(input.outer * input.inner, 4 * kThreads);
+  if (input.inner == 1) {
+    const unsigned width = row_width(input.channels);  // at worst: one channel a thread
+    columns = ceil_div(input.channels, width);
+    most = ceil_div(input.outer, 4 * (kThreads / width));
+  }
+  const std::int64_t wanted = ceil_div(std::int64_t{8} * multiprocessors, columns);
+  return std::clamp<std::int64_t>(std::min(wanted, most), 1, 65535);
+}
+
+void launch_statistics(const ChannelArray& input, std::int64_t splits, PartialMoments* workspace, float* mean,
+                       float* variance, cudaStream_t stream) {
+  const auto split_count = static_cast<unsigned>(splits);
+  with_pack(input, aligned16(input.data),
+            [&]<class Scalar, int kSize>(const Scalar* data, std::integral_constant<int, kSize>) {
+              if (input.inner == 1) {
+                const unsigned width = row_width(input.channels / kSize);
+                const auto tiles = static_cast<unsigned>(ceil_div(input.channels / kSize, width));
+                row_moments<Scalar, kSize><<<dim3(tiles, split_count), dim3(width, kThreads / width), 0, stream>>>(
+                    data, input.outer, input.channels, workspace);
+              } else {
+                plane_moments<Scalar, kSize>
+                    <<<dim3(static_cast<unsigned>(input.channels), split_count), kThreads, 0, stream>>>(
+                        data, input.outer, input.channels, input.inner, workspace);
+              }
+            });
+  merge_splits<<<static_cast<unsigned>(ceil_div(input.channels, kWarp)), kWarp, 0, stream>>>(
+      workspace, splits, input.channels, mean, variance);
+}
+
+void launch_distance(const DistanceArrays& arrays, std::int64_t channels, std::int64_t count, cudaStream_t stream) {
+  distance<<<1, kThreads, 0, stream>>>(arrays, channels, static_cast<double>(count));
+}
+
+void launch_channel_affine(const ChannelArray& input, const AffineArrays& arrays, int multiprocessors,
+                           cudaStream_t stream) {
+  const bool aligned = aligned16(input.data) && aligned16(arrays.output);
+  with_pack(input, aligned, [&]<class Scalar, int kSize>(const Scalar* data, std::integral_constant<int, kSize>) {
+    const std::int64_t packs = input.outer * input.channels * input.inner / kSize;
+    const bool rows = input.inner == 1;
+    const std::int64_t run = (rows ? input.channels : input.inner) / kSize;
+    const auto blocks =
+        static_cast<unsigned>(std::min<std::int64_t>(ceil_div(packs, kThreads), std::int64_t{16} * multiprocessors));
+    const auto go = [&]<class Index>(Index) {
+      const auto kernel =
+          rows ? channel_affine<Scalar, kSize, true, Index> : channel_affine<Scalar, kSize, false, Index>;
+      kernel<<<blocks, kThreads, 0, stream>>>(data, static_cast<Index>(packs), static_cast<Index>(input.channels),
+                                              static_cast<Index>(run), arrays);
+    };
+    // 32-bit division is several times cheaper; the bound leaves room for one more stride.
+    if (packs < (std::int64_t{1} << 31)) {
+      go(std::uint32_t{0});
+    } else {
+      go(std::uint64_t{0});
+    }
+  });
+}
+
+}  // namespace drystill::kernels::cuda
