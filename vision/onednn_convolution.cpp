@@ -66,13 +66,19 @@ torch::Tensor onednn_convolution(const torch::Tensor& x, const torch::Tensor& pa
   const std::array<std::int64_t, 2> padding{options.padding, options.padding};
   const std::array<std::int64_t, 2> stride{options.stride, options.stride};
   const auto given_bias = bias.defined() ? std::optional<at::Tensor>(bias) : std::nullopt;
-  if (!residual.defined()) {
-    return unary.call(x, packed, given_bias, padding, stride, kDilation, 1, relu ? "relu" : "none", Scalars(),
-                      std::nullopt);
+  const auto other = residual.defined() ? residual.contiguous(at::MemoryFormat::ChannelsLast) : residual;
+  // A residual of one channel or one pixel is in both layouts at once, which oneDNN's sum refuses.
+  const bool fuses_sum = other.defined() && !other.is_contiguous();
+  if (fuses_sum) {
+    const auto activation = relu ? std::optional<std::string_view>("relu") : std::nullopt;
+    return binary.call(x, other, packed, given_bias, padding, stride, kDilation, 1, "add", std::nullopt, activation,
+                       Scalars(), std::nullopt);
   }
-  const auto activation = relu ? std::optional<std::string_view>("relu") : std::nullopt;
-  return binary.call(x, residual.contiguous(at::MemoryFormat::ChannelsLast), packed, given_bias, padding, stride,
-                     kDilation, 1, "add", std::nullopt, activation, Scalars(), std::nullopt);
+  const bool fuses_relu = relu && !other.defined();
+  auto y = unary.call(x, packed, given_bias, padding, stride, kDilation, 1, fuses_relu ? "relu" : "none", Scalars(),
+                      std::nullopt);
+  if (other.defined()) y.add_(other);
+  return relu && !fuses_relu ? y.relu_() : y;
 }
 
 }  // namespace drystill::vision

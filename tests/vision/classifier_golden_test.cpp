@@ -128,7 +128,7 @@ TEST_P(GoldenClassifier, EvaluationAfterTrainingSeesTheNewStatistics) {
 
 INSTANTIATE_TEST_SUITE_P(Models, GoldenClassifier,
                          ::testing::Values("resnet8", "resnet18", "wrn40_2", "vgg11", "lenet5"),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& model) { return model.param; });
 
 }  // namespace
 }  // namespace drystill::vision

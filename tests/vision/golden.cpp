@@ -22,7 +22,8 @@ std::map<std::string, torch::Tensor> read_golden(const std::string& stem) {
   std::memcpy(&header_size, bytes.data(), sizeof header_size);
   const char* data = bytes.data() + sizeof header_size + header_size;
   std::map<std::string, torch::Tensor> tensors;
-  for (const auto& [name, entry] : nlohmann::json::parse(bytes.substr(sizeof header_size, header_size)).items()) {
+  const auto header = nlohmann::json::parse(bytes.substr(sizeof header_size, header_size));
+  for (const auto& [name, entry] : header.items()) {
     if (name == "__metadata__") continue;
     const auto dtype = entry.at("dtype") == "I64" ? torch::kInt64 : torch::kFloat32;
     auto tensor = torch::empty(entry.at("shape").get<std::vector<std::int64_t>>(), dtype);

@@ -170,11 +170,20 @@ TEST_P(Fused, EqualsPlain) {
   }
 }
 
+// One pixel or one channel: the layouts coincide, which a fused sum must survive.
+TEST(FusedLayers, OnePixel) {
+  Pair pair({.in = 4, .out = 6, .kernel = 3, .padding = 1});
+  const auto x = at::randn({2, 4, 1, 1}, seeded());
+  const auto residual = at::randn({2, 6, 1, 1}, seeded(9));
+  EXPECT_LE(
+      difference(conv_bn_add_relu(pair.convolution, pair.batch_norm, x, residual), (pair.plain(x) + residual).relu()),
+      2e-5);
+}
+
 TEST_P(Fused, GradientOfTheInputEqualsPlain) {
   Pair pair(GetParam());
   const auto x = at::randn({2, GetParam().in, 9, 7}, seeded()).requires_grad_();
   const auto y = at::randn({2, GetParam().in, 9, 7}, seeded()).requires_grad_();
-  y.mutable_grad().reset();
   conv_bn_relu(pair.convolution, pair.batch_norm, x).square().sum().backward();
   pair.plain(y).relu().square().sum().backward();
   EXPECT_LE(difference(x.grad(), y.grad()), 1e-4 * y.grad().abs().max().item<double>());

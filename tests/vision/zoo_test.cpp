@@ -19,8 +19,17 @@ std::shared_ptr<Classifier> make(const std::string& name, ImageSpec image = {}, 
 }
 
 ImageSpec spec_of(const std::string& name, std::int64_t classes = 10) {
-  ImageSpec image{.classes = classes};
+  ImageSpec image;
+  image.classes = classes;
   if (name.starts_with("lenet5")) image.channels = 1;
+  return image;
+}
+
+ImageSpec sized(std::int64_t channels, std::int64_t height, std::int64_t width) {
+  ImageSpec image;
+  image.channels = channels;
+  image.height = height;
+  image.width = width;
   return image;
 }
 
@@ -122,7 +131,7 @@ INSTANTIATE_TEST_SUITE_P(Zoo, EveryClassifier, ::testing::ValuesIn([] {
                            for (const auto name : classifier_names()) names.emplace_back(name);
                            return names;
                          }()),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& model) { return model.param; });
 
 TEST(Zoo, WeightsDependOnTheGeneratorAlone) {
   const auto global = at::globalContext().defaultGenerator(at::kCPU);
@@ -161,9 +170,8 @@ TEST(Zoo, UnknownNameSuggestsTheNearest) {
 }
 
 TEST(Zoo, RefusesImagesThatCannotFit) {
-  EXPECT_NE(message_of<ConfigError>([] { make("lenet5", {.channels = 1, .height = 28, .width = 28}); }).find("28x28"),
-            std::string::npos);
-  EXPECT_NE(message_of<ConfigError>([] { make("vgg8", {.height = 4, .width = 32}); }).find("4x32"), std::string::npos);
+  EXPECT_NE(message_of<ConfigError>([] { make("lenet5", sized(1, 28, 28)); }).find("28x28"), std::string::npos);
+  EXPECT_NE(message_of<ConfigError>([] { make("vgg8", sized(3, 4, 32)); }).find("4x32"), std::string::npos);
   const auto network = make("resnet8");
   const auto message = message_of<InputError>([&] { network->forward(torch::zeros({2, 1, 32, 32})); });
   EXPECT_NE(message.find("[2, 1, 32, 32]"), std::string::npos) << message;
@@ -174,9 +182,10 @@ TEST(Zoo, RefusesImagesThatCannotFit) {
 TEST(Zoo, OtherImageSizesAndChannels) {
   for (const auto name : classifier_names()) {
     if (name.starts_with("lenet5") || name == "resnet110" || name == "resnet50") continue;
-    const auto network = make(std::string(name), {.channels = 1, .height = 64, .width = 64, .classes = 7});
+    const auto network = make(std::string(name), sized(1, 64, 64));
     network->freeze();
-    EXPECT_EQ(network->forward(torch::zeros({1, 1, 64, 64})).logits.sizes(), (std::vector<std::int64_t>{1, 7})) << name;
+    EXPECT_EQ(network->forward(torch::zeros({1, 1, 64, 64})).logits.sizes(), (std::vector<std::int64_t>{1, 10}))
+        << name;
   }
 }
 
