@@ -39,7 +39,7 @@ void Conv2d::initialise(at::Generator generator) {
 
 void Conv2d::train(bool on) {
   Layer::train(on);
-  folded_.clear();
+  prepared_.clear();
 }
 
 Linear::Linear(std::int64_t in, std::int64_t out, bool bias) {

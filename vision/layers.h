@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <functional>
 
-#include "vision/folded_convolution.h"
+#include "vision/inference_convolution.h"
 
 // The layers of the zoo and of the generators. Parameters and buffers carry PyTorch's names, so state dicts match.
 //
@@ -47,14 +47,14 @@ class Conv2d : public Layer {
   const torch::Tensor& weight() const { return weight_; }  // [out, in, kernel, kernel]
   const torch::Tensor& bias() const { return bias_; }      // [out], undefined where there is none
 
-  // Where `fused_layers` keeps this convolution's weights with the following batch norm folded in.
-  FoldedConvolution& folded() { return folded_; }
+  // Where `fused_layers` keeps this convolution's weights as it runs them.
+  InferenceConvolution& prepared() { return prepared_; }
 
  private:
   ConvOptions options_;
   torch::Tensor weight_;
   torch::Tensor bias_;
-  FoldedConvolution folded_;
+  InferenceConvolution prepared_;
 };
 
 class Linear : public Layer {

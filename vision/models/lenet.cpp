@@ -35,9 +35,9 @@ class LeNet : public Classifier {
       message << "[vision.LeNet] expected images of 32x32 pixels, got " << images.sizes() << "; pad or resize them";
       throw InputError(message.str());
     }
-    auto x = pool(conv1_->forward(images).relu_());
-    x = pool(conv2_->forward(x).relu_());
-    x = conv3_->forward(x).relu_().flatten(1);
+    auto x = pool(conv_relu(*conv1_, images));
+    x = pool(conv_relu(*conv2_, x));
+    x = conv_relu(*conv3_, x).flatten(1);
     if (x.scalar_type() != torch::kFloat64) x = x.to(torch::kFloat32);
     const auto features = fc1_->forward(x).relu_();
     return {fc2_->forward(features), features};

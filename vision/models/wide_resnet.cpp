@@ -22,7 +22,7 @@ class Block : public torch::nn::Module {
     const auto activated = bn_relu(*bn1_, x);
     const auto inner = conv_bn_relu(*conv1_, *bn2_, activated);
     // A projection sees the activated input, the identity the raw one.
-    return conv2_->forward(inner).add_(shortcut_ ? shortcut_->forward(activated) : x);
+    return conv_add(*conv2_, inner, shortcut_ ? conv(*shortcut_, activated) : x);
   }
 
  private:
@@ -65,7 +65,7 @@ class WideResNet : public Classifier {
 
   Output forward(const torch::Tensor& images) override {
     check_images(images);
-    auto x = conv1_->forward(images);
+    auto x = conv(*conv1_, images);
     for (auto& stage : stages_) x = stage->forward(x);
     const auto features = global_average(bn_relu(*bn1_, x));
     return {fc_->forward(features), features};
