@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "core/fields.h"
+#include "io/atomic_file.h"
 #include "journal/environment.h"
 #include "journal/text_file.h"
 
@@ -139,7 +140,7 @@ void RunFolder::begin(const RunFacts& facts) {
   write_environment(path_ / "environment.json", facts);
   set_status(RunState::kRunning, 0);
   // Last: a folder with a configuration is a run, one without was left by a process that died at once.
-  replace_text(config(), facts.config);
+  io::write_file(config(), facts.config);
 }
 
 void RunFolder::continue_run(const RunFacts& facts) {
@@ -164,7 +165,7 @@ void RunFolder::set_status(RunState state, std::int64_t step, std::string_view m
                      {"step", step},        {"pid", static_cast<std::int64_t>(::getpid())},
                      {"started", started_}, {"updated", utc_now()},
                      {"message", message}};
-  replace_text(path_ / "status.json", pretty(json));
+  io::write_file(path_ / "status.json", pretty(json));
 }
 
 bool is_run_folder(const fs::path& path) {
