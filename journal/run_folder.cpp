@@ -44,9 +44,11 @@ int lock_folder(const fs::path& folder) {
   return file;
 }
 
+// But for hidden files: a process that died at once leaves its lock and a temporary file behind.
 bool holds_nothing(const fs::path& folder) {
-  return std::all_of(fs::directory_iterator(folder), fs::directory_iterator(),
-                     [](const fs::directory_entry& entry) { return entry.path().filename() == kLockName; });
+  return std::all_of(fs::directory_iterator(folder), fs::directory_iterator(), [](const fs::directory_entry& entry) {
+    return entry.path().filename().string().starts_with('.');
+  });
 }
 
 // True where this call made the folder; false where something of that name was there.
@@ -133,14 +135,14 @@ RunFolder RunFolder::resume(const fs::path& wanted, const RunFacts& facts) {
 }
 
 void RunFolder::begin(const RunFacts& facts) {
+  // First: a folder with a configuration is a run and can be resumed, whenever the process dies.
+  io::write_file(config(), facts.config);
   make_folder(checkpoints());
   make_folder(samples());
   started_ = utc_now();
   append_text(path_ / "command.txt", facts.command + "\n");
   write_environment(path_ / "environment.json", facts);
   set_status(RunState::kRunning, 0);
-  // Last: a folder with a configuration is a run, one without was left by a process that died at once.
-  io::write_file(config(), facts.config);
 }
 
 void RunFolder::continue_run(const RunFacts& facts) {
