@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "io/atomic_file.h"
 #include "journal/text_file.h"
 
 namespace drystill::journal {
@@ -63,7 +64,7 @@ Json read(const std::filesystem::path& path) {
 void write_environment(const std::filesystem::path& path, const RunFacts& facts) {
   Json json = std::filesystem::exists(path) ? read(path) : Json{{"schema", 1}, {"starts", Json::array()}};
   json["starts"].push_back(describe(facts));
-  replace_text(path, json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  io::write_file(path, json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
 std::vector<std::pair<std::string, std::string>> read_environment(const std::filesystem::path& path) {

@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/progress.h"
+#include "io/atomic_file.h"
 #include "journal/event_file.h"
 #include "journal/log_file.h"
 #include "journal/metrics_file.h"
@@ -87,7 +88,7 @@ void Journal::sample_image(std::int64_t step, std::string_view name, std::string
     throw ConfigError("[journal.sample_image] expected a name of letters, digits, - and _, got '" + std::string(name) +
                       "'");
   }
-  replace_text(sinks_->samples / (std::string(name) + "_" + std::to_string(step) + ".png"), png);
+  io::write_file(sinks_->samples / (std::string(name) + "_" + std::to_string(step) + ".png"), png);
   if (EventFile* events = sinks_->tensorboard())
     events->image(step, "samples/" + std::string(name), png, unix_seconds());
 }

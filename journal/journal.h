@@ -48,7 +48,7 @@ class Journal {
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
 
-  // One event: `group` is who measured ("train", "eval", "generator"). NaN and infinities are kept.
+  // One event: `group` is who measured ("train", "evaluation", "generator"). NaN and infinities are kept.
   void record(std::int64_t step, std::string_view group, const Values& values);
 
   // A picture made during the run: `png` is the file's bytes. `name` is one path component of letters, digits, - and _.

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "io/atomic_file.h"
 #include "journal/metrics_reader.h"
 #include "journal/text_file.h"
 
@@ -87,7 +88,7 @@ void MetricsFile::truncate_after(std::int64_t step) {
   }
   ::close(file_);
   file_ = -1;
-  replace_text(path_, kept);
+  io::write_file(path_, kept);
   open();
 }
 

@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "core/fields.h"
+#include "io/atomic_file.h"
 #include "journal/environment.h"
 #include "journal/text_file.h"
 
@@ -43,9 +44,11 @@ int lock_folder(const fs::path& folder) {
   return file;
 }
 
+// But for hidden files: a process that died at once leaves its lock and a temporary file behind.
 bool holds_nothing(const fs::path& folder) {
-  return std::all_of(fs::directory_iterator(folder), fs::directory_iterator(),
-                     [](const fs::directory_entry& entry) { return entry.path().filename() == kLockName; });
+  return std::all_of(fs::directory_iterator(folder), fs::directory_iterator(), [](const fs::directory_entry& entry) {
+    return entry.path().filename().string().starts_with('.');
+  });
 }
 
 // True where this call made the folder; false where something of that name was there.
@@ -132,14 +135,14 @@ RunFolder RunFolder::resume(const fs::path& wanted, const RunFacts& facts) {
 }
 
 void RunFolder::begin(const RunFacts& facts) {
+  // First: a folder with a configuration is a run and can be resumed, whenever the process dies.
+  io::write_file(config(), facts.config);
   make_folder(checkpoints());
   make_folder(samples());
   started_ = utc_now();
   append_text(path_ / "command.txt", facts.command + "\n");
   write_environment(path_ / "environment.json", facts);
   set_status(RunState::kRunning, 0);
-  // Last: a folder with a configuration is a run, one without was left by a process that died at once.
-  replace_text(config(), facts.config);
 }
 
 void RunFolder::continue_run(const RunFacts& facts) {
@@ -164,7 +167,7 @@ void RunFolder::set_status(RunState state, std::int64_t step, std::string_view m
                      {"step", step},        {"pid", static_cast<std::int64_t>(::getpid())},
                      {"started", started_}, {"updated", utc_now()},
                      {"message", message}};
-  replace_text(path_ / "status.json", pretty(json));
+  io::write_file(path_ / "status.json", pretty(json));
 }
 
 bool is_run_folder(const fs::path& path) {

@@ -40,8 +40,8 @@ struct RunRecord {
 // run folder, or a file in it is damaged.
 RunRecord load_run(const std::filesystem::path& folder);
 
-// What tables and reports look for among the series: the group "eval" of a run.
-inline constexpr std::string_view kEvalGroup = "eval";
+// What tables and reports look for among the series: the group "evaluation" of a run.
+inline constexpr std::string_view kEvalGroup = "evaluation";
 inline constexpr std::string_view kAccuracy = "accuracy";                 // of the student on real test data, 0 to 1
 inline constexpr std::string_view kTeacherAccuracy = "teacher_accuracy";  // the same of the teacher
 inline constexpr std::string_view kAgreement = "agreement";               // share of equal top-1 answers

@@ -51,22 +51,6 @@ std::string read_text(const std::filesystem::path& path, std::uint64_t limit) {
   return text;
 }
 
-void replace_text(const std::filesystem::path& path, std::string_view text) {
-  const std::filesystem::path temporary = path.string() + ".tmp";
-  const int file = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (file < 0) throw_errno("write", path, errno);
-  try {
-    write_all(file, text, path);
-    if (::fsync(file) != 0) throw_errno("write", path, errno);
-    if (::rename(temporary.c_str(), path.c_str()) != 0) throw_errno("write", path, errno);
-  } catch (...) {
-    ::close(file);
-    ::unlink(temporary.c_str());
-    throw;
-  }
-  ::close(file);
-}
-
 void append_text(const std::filesystem::path& path, std::string_view text) {
   const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (file < 0) throw_errno("write", path, errno);

@@ -12,9 +12,6 @@ namespace drystill::journal {
 // Throws InputError where the file is missing, unreadable or larger than `limit` bytes.
 std::string read_text(const std::filesystem::path& path, std::uint64_t limit = std::uint64_t{1} << 30);
 
-// Replaces the file as a whole: temporary name, fsync, rename. A reader sees the old or the new text, never a part.
-void replace_text(const std::filesystem::path& path, std::string_view text);
-
 // Appends to the file, made where missing.
 void append_text(const std::filesystem::path& path, std::string_view text);
 
