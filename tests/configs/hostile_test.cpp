@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 #include <fstream>
 #include <random>
 #include <string>
@@ -19,9 +19,9 @@ namespace {
 
 using testing::Sample;
 
-// The error, or "" where the text was accepted. Fails the test where it takes more than a few seconds.
+// The error, or "" where the text was accepted. Fails the test where it takes more than 20 seconds.
 std::string outcome(std::string_view text) {
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();  // processor time: a busy machine is no hang
   std::string error;
   Sample sample;
   try {
@@ -29,7 +29,7 @@ std::string outcome(std::string_view text) {
   } catch (const ConfigError& caught) {
     error = caught.what();
   }
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
+  EXPECT_LT(std::clock() - start, 20 * CLOCKS_PER_SEC);
   return error;
 }
 

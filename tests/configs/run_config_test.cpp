@@ -4,6 +4,7 @@
 
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "core/error.h"
 #include "tests/support/temporary_folder.h"
@@ -15,6 +16,11 @@ namespace fs = std::filesystem;
 using distiller::DistillClassifier;
 using distiller::TrainClassifier;
 
+// The keys that have no default.
+constexpr const char* kTrain = "task: train_classifier\nmodel: {architecture: lenet5}\n";
+constexpr const char* kDistill =
+    "task: distill_classifier\nteacher: {architecture: lenet5}\nstudent: {architecture: resnet8}\n";
+
 class RunConfigFile : public ::testing::Test {
  protected:
   fs::path write(const std::string& name, const std::string& text) const {
@@ -25,19 +31,19 @@ class RunConfigFile : public ::testing::Test {
 };
 
 TEST_F(RunConfigFile, TheTaskChoosesTheOptions) {
-  const auto train = load_run_config(write("train.yaml", "task: train_classifier\nbatch: 32\nseed: 3\n"));
+  const auto train = load_run_config(write("train.yaml", std::string(kTrain) + "batch: 32\nseed: 3\n"));
   EXPECT_EQ(task_name(train.config), "train_classifier");
   EXPECT_EQ(std::get<TrainClassifier>(train.config).batch, 32);
   EXPECT_EQ(std::get<TrainClassifier>(train.config).run.seed, 3);  // a run's own keys stand at the top
-  const auto distill = load_run_config(write("distill.yaml", "task: distill_classifier\n"), {"loss.kind=l1"});
+  const auto distill = load_run_config(write("distill.yaml", kDistill), {"loss.kind=l1"});
   EXPECT_EQ(std::get<DistillClassifier>(distill.config).loss.kind, distiller::LossKind::kL1);
 }
 
 TEST_F(RunConfigFile, APartWithoutATaskServesAnyTask) {
   write("part.yaml", "batch: 32\noptimizer: {method: adam, beta1: 0.5}\n");
-  for (const char* task : {"train_classifier", "distill_classifier"}) {
-    const auto loaded = load_run_config(write("main.yaml", std::string("base: part.yaml\ntask: ") + task + "\n"));
-    EXPECT_EQ(task_name(loaded.config), task);
+  for (const char* task : {kTrain, kDistill}) {
+    const auto loaded = load_run_config(write("main.yaml", std::string("base: part.yaml\n") + task));
+    EXPECT_EQ(task_name(loaded.config), task == kTrain ? "train_classifier" : "distill_classifier");
     std::visit([](const auto& options) { EXPECT_EQ(options.batch, 32); }, loaded.config);
     std::visit([](const auto& options) { EXPECT_EQ(std::get<AdamOptions>(options.optimizer).beta1, 0.5); },
                loaded.config);
@@ -55,12 +61,13 @@ TEST_F(RunConfigFile, TheTaskMustBeNamed) {
 }
 
 TEST_F(RunConfigFile, ShownConfigurationsLoadAsTheSame) {
-  const auto loaded = load_run_config(write("a.yaml",
-                                            "task: distill_classifier\nseed: 4\nname: 'x ${y}'\n"
-                                            "curriculum: {method: constant}\n"
-                                            "evaluation: {format: idx, test_images: a.gz}\n"
-                                            "student: {architecture: resnet8}\n"),
-                                      {"name='$${z}'"});
+  const auto loaded =
+      load_run_config(write("a.yaml",
+                            "task: distill_classifier\nseed: 4\nname: 'x ${y}'\n"
+                            "curriculum: {method: constant}\n"
+                            "evaluation: {format: idx, test_images: a.gz}\n"
+                            "student: {architecture: resnet8}\nteacher: {checkpoint: t.pth, architecture: lenet5}\n"),
+                      {"name='$${z}'"});
   for (const ShowOptions options : {ShowOptions{}, ShowOptions{.minimal = true}, ShowOptions{.origins = true},
                                     ShowOptions{.minimal = true, .origins = true}}) {
     const auto again = load_run_config(write("b.yaml", show_config(loaded, options)));
@@ -73,8 +80,9 @@ TEST_F(RunConfigFile, ShownConfigurationsLoadAsTheSame) {
 }
 
 TEST_F(RunConfigFile, MinimalNamesTheTask) {
-  const auto loaded = load_run_config(write("a.yaml", "task: train_classifier\nseed: 4\n"));
-  EXPECT_EQ(show_config(loaded, {.minimal = true}), "task: train_classifier\nseed: 4\n");
+  const auto loaded = load_run_config(write("a.yaml", std::string(kTrain) + "seed: 4\n"));
+  EXPECT_EQ(show_config(loaded, {.minimal = true}),
+            "task: train_classifier\nseed: 4\nmodel:\n  architecture: lenet5\n");
 }
 
 TEST(RunConfig, SchemaDemandsTheTask) {
@@ -88,7 +96,7 @@ TEST(RunConfig, SchemaDemandsTheTask) {
   EXPECT_NE(run_config_reference().find("### `task: train_classifier`"), std::string::npos);
 }
 
-// Every file of this repository either loads or is a part that names no task.
+// Every file of this repository loads or is a part: it may leave keys out, but not hold wrong ones.
 TEST(RunConfig, ShippedFilesLoad) {
   int loaded = 0;
   for (const auto& file : fs::recursive_directory_iterator(fs::path(DRYSTILL_SOURCE_DIR) / "configs" / "vision")) {
@@ -97,10 +105,13 @@ TEST(RunConfig, ShippedFilesLoad) {
       load_run_config(file.path());
       ++loaded;
     } catch (const ConfigError& error) {
-      EXPECT_NE(std::string(error.what()).find("missing key 'task'"), std::string::npos) << error.what();
+      std::istringstream lines(error.what());
+      for (std::string line; std::getline(lines, line);) {
+        EXPECT_NE(line.find(": missing key '"), std::string::npos) << line;
+      }
     }
   }
-  EXPECT_GE(loaded, 4);
+  EXPECT_GE(loaded, 3);
 }
 
 }  // namespace
