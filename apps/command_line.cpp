@@ -10,6 +10,7 @@
 
 #include "apps/commands.h"
 #include "apps/console.h"
+#include "apps/version.h"
 #include "core/error.h"
 
 namespace drystill::apps {
@@ -65,7 +66,7 @@ int run_command_line(int argc, char** argv) {
 
   CLI::App app{"Drystill distils neural networks without their training data."};
   app.name("drystill");
-  app.set_version_flag("--version", DRYSTILL_VERSION);
+  app.set_version_flag("--version", version());
   app.require_subcommand(1);
   app.fallthrough();
   app.add_flag("--json", console.json, "results as JSON on standard output");

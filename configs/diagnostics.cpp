@@ -5,8 +5,7 @@
 namespace drystill::configs {
 namespace {
 
-constexpr std::size_t kMaxLines = 50;  // a hostile file must not make a message of megabytes
-constexpr std::size_t kMaxQuotedBytes = 60;
+constexpr std::size_t kMaxLines = 50;        // a hostile file must not make a message of megabytes
 constexpr std::size_t kMaxHintedBytes = 64;  // edit distance is quadratic, and no option name is longer
 
 }  // namespace
@@ -33,13 +32,11 @@ void Diagnostics::throw_if_any() const {
   throw ConfigError(joined);
 }
 
-std::string quoted(std::string_view text) {
-  std::string out = "'";
+std::string shortened(std::string_view text, std::size_t limit) {
+  std::string out;
   for (const char c : text) {
-    if (out.size() > kMaxQuotedBytes && (static_cast<unsigned char>(c) & 0xC0U) != 0x80U) {  // never inside a character
-      out += "...";
-      break;
-    }
+    if (out.size() >= limit && (static_cast<unsigned char>(c) & 0xC0U) != 0x80U)
+      return out + "...";  // between characters
     if (c == '\n') {
       out += "\\n";
     } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
@@ -48,7 +45,11 @@ std::string quoted(std::string_view text) {
       out += c;
     }
   }
-  return out + "'";
+  return out;
+}
+
+std::string in_quotes(std::string_view text) {
+  return "'" + shortened(text) + "'";
 }
 
 std::string listed(const std::vector<std::string>& names, std::size_t limit) {

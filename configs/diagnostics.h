@@ -32,8 +32,11 @@ class Diagnostics {
   std::size_t count_ = 0;
 };
 
-// `text` in single quotes for a message: control characters escaped, long text cut.
-std::string quoted(std::string_view text);
+// `text` fit for one line of a message: control characters replaced, and cut behind `limit` bytes.
+std::string shortened(std::string_view text, std::size_t limit = 60);
+
+// The same in single quotes.
+std::string in_quotes(std::string_view text);
 
 // "a, b, c": at most `limit` of them, then "...".
 std::string listed(const std::vector<std::string>& names, std::size_t limit = 24);

@@ -39,6 +39,10 @@ bool is_escaped(std::string_view text, std::size_t at) {
   return at > 0 && text[at - 1] == '$';
 }
 
+std::string shown(const std::string& name) {
+  return "'${" + shortened(name) + "}'";
+}
+
 // Where the next live "${" begins, or npos.
 std::size_t find_reference(std::string_view text, std::size_t from) {
   std::size_t at = text.find("${", from);
@@ -80,7 +84,7 @@ class Interpolator {
     std::size_t copied = 0;
     for (; begin != std::string::npos; begin = find_reference(node.text, copied)) {
       const std::size_t end = node.text.find('}', begin);
-      if (end == std::string::npos) throw BadReference{"'${' without '}' in " + quoted(node.text)};
+      if (end == std::string::npos) throw BadReference{"'${' without '}' in " + in_quotes(node.text)};
       const std::string name = node.text.substr(begin + 2, end - begin - 2);
       const bool is_whole = begin == 0 && end + 1 == node.text.size();
       if (is_whole && !name.starts_with("env:")) {
@@ -101,22 +105,22 @@ class Interpolator {
   // The place a reference names, expanded.
   const Node& target(const std::string& name) {
     const auto path = parse_path(name);
-    if (!path) throw BadReference{"'${" + name + "}' is not a place like ${a.b[0].c}"};
+    if (!path) throw BadReference{shown(name) + " is not a place like ${a.b[0].c}"};
     Node* found = find_path(root_, *path);
-    if (found == nullptr) throw BadReference{"'${" + name + "}' names a key that is not set"};
+    if (found == nullptr) throw BadReference{shown(name) + " names a key that is not set"};
     for (std::size_t i = 0; i < open_.size(); ++i) {
-      if (open_[i].node == found) throw BadReference{"'${" + name + "}' refers to itself: " + chain(i, name)};
+      if (open_[i].node == found) throw BadReference{shown(name) + " refers to itself: " + chain(i, name)};
     }
     expand(*found, name, open_.size());
-    if (found->is_reported) throw BadReference{"'${" + name + "}' names a value that has an error itself"};
+    if (found->is_reported) throw BadReference{shown(name) + " names a value that has an error itself"};
     return *found;
   }
 
   std::string chain(std::size_t from, const std::string& name) const {
     std::string out;
     for (std::size_t i = from; i < open_.size(); ++i)
-      out += (open_[i].path.empty() ? "the file" : open_[i].path) + " -> ";
-    return out + name;
+      out += (open_[i].path.empty() ? "the file" : shortened(open_[i].path)) + " -> ";
+    return out + shortened(name);
   }
 
   void take_whole(Node& node, const std::string& name) {
@@ -134,7 +138,7 @@ class Interpolator {
   std::string scalar_text(const std::string& name) {
     const Node& source = target(name);
     if (source.kind != Node::Kind::kScalar) {
-      throw BadReference{"'${" + name + "}' stands inside text, so it must name a single value, not " +
+      throw BadReference{shown(name) + " stands inside text, so it must name a single value, not " +
                          source.kind_name()};
     }
     return source.text;
@@ -146,7 +150,7 @@ class Interpolator {
     if (name.empty() || name.find('=') != std::string::npos) throw BadReference{"'${env:...}' needs a variable's name"};
     if (const char* value = std::getenv(name.c_str())) return escape_references(value);
     if (comma != std::string::npos) return argument.substr(comma + 1);
-    throw BadReference{"the environment variable " + quoted(name) + " is not set (or write ${env:" + name +
+    throw BadReference{"the environment variable " + in_quotes(name) + " is not set (or write ${env:" + name +
                        ",default})"};
   }
 

@@ -22,7 +22,7 @@ std::string alternative_of(const Node& mapping, const OptionType& type, const st
 }
 
 // Steps through optionals and variants to the struct below. False where `above` names another alternative.
-bool descend(Cursor& cursor, const Node& below, const Node& above) {
+bool descend(Cursor& cursor, const Node& below, const Node& above, bool is_top) {
   if (cursor.ref && cursor.ref->type->kind == OptionKind::kOptional) {
     OptionRef holder = *cursor.ref;
     if (holder.type->size(holder.data) == 0) {
@@ -36,7 +36,9 @@ bool descend(Cursor& cursor, const Node& below, const Node& above) {
   const OptionType& type = *cursor.ref->type;
   const auto names = type.names();
   const std::size_t current = type.index(cursor.ref->data);
-  const std::string old_name = alternative_of(below, type, names[current]);
+  // At the top a file that names none is a part for whatever names it as its base, not one for the default.
+  const std::string unnamed = is_top ? alternative_of(above, type, names[current]) : names[current];
+  const std::string old_name = alternative_of(below, type, unnamed);
   if (alternative_of(above, type, old_name) != old_name) return false;
   const std::size_t index = index_of(names, old_name);
   if (index == names.size()) {
@@ -55,12 +57,10 @@ std::optional<OptionRef> field_of(const std::vector<OptionField>& fields, const 
   return std::nullopt;
 }
 
-}  // namespace
-
-void merge(Node& below, Node above, std::optional<OptionRef> schema) {
+void merge_at(Node& below, Node above, std::optional<OptionRef> schema, bool is_top) {
   Cursor cursor{schema, {}};
   const bool are_mappings = below.kind == Node::Kind::kMap && above.kind == Node::Kind::kMap;
-  if (!are_mappings || !descend(cursor, below, above)) {
+  if (!are_mappings || !descend(cursor, below, above, is_top)) {
     below = std::move(above);
     return;
   }
@@ -70,11 +70,17 @@ void merge(Node& below, Node above, std::optional<OptionRef> schema) {
   for (auto& entry : above.entries) {
     if (Entry* existing = below.find(entry.key)) {
       existing->key_origin = entry.key_origin;
-      merge(existing->value, std::move(entry.value), field_of(fields, entry.key));
+      merge_at(existing->value, std::move(entry.value), field_of(fields, entry.key), false);
     } else {
       below.entries.push_back(std::move(entry));
     }
   }
+}
+
+}  // namespace
+
+void merge(Node& below, Node above, std::optional<OptionRef> schema) {
+  merge_at(below, std::move(above), schema, true);
 }
 
 }  // namespace drystill::configs

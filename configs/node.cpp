@@ -44,7 +44,7 @@ std::string Node::kind_name() const {
     case Kind::kNull:
       return "nothing";
     case Kind::kScalar:
-      return is_quoted ? "the string " + quoted(text) : quoted(text);
+      return is_quoted ? "the string " + in_quotes(text) : in_quotes(text);
     case Kind::kList:
       return "a list";
     case Kind::kMap:

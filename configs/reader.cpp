@@ -62,7 +62,7 @@ class Reader {
 
   void report_kind(const Node& node, const std::string& path, const std::string& expected,
                    const std::string& hint = "") {
-    const std::string subject = path.empty() ? "the configuration" : quoted(path);
+    const std::string subject = path.empty() ? "the configuration" : in_quotes(path);
     diagnostics_.report(node.origin, subject + " must be " + expected + ", got " + node.kind_name() + hint);
   }
 
@@ -75,7 +75,7 @@ class Reader {
     if (!parsed.value) return report_kind(node, path, expected, parsed.hint);
     const std::string problem = range_problem(static_cast<double>(*parsed.value), limits);
     if (!problem.empty()) {
-      diagnostics_.report(node.origin, quoted(path) + " " + problem + ", got " + node.text);
+      diagnostics_.report(node.origin, in_quotes(path) + " " + problem + ", got " + shortened(node.text));
       return;
     }
     value = *parsed.value;
@@ -130,6 +130,12 @@ class Reader {
       return report_kind(node, path, "a mapping", " (write " + std::string(ref.type->key) + ": NAME in it)");
     }
     const Entry* entry = node.find(ref.type->key);
+    if (entry == nullptr && path.empty()) {
+      // Inside a configuration the default alternative stands for itself; what a whole file is about must be said.
+      diagnostics_.report(node.origin,
+                          "missing key " + in_quotes(ref.type->key) + ": one of " + listed(ref.type->names()));
+      return;
+    }
     if (entry != nullptr && !entry->value.is_reported) {
       const auto names = ref.type->names();
       const Node& name = entry->value;
@@ -154,7 +160,7 @@ class Reader {
       if (entry != nullptr) {
         read(entry->value, field.ref, field.limits, field_path);
       } else if (field.limits.required) {
-        diagnostics_.report(node.origin, "missing key " + quoted(field_path) + ": " + field.help);
+        diagnostics_.report(node.origin, "missing key " + in_quotes(field_path) + ": " + field.help);
       } else if (field.ref.type->kind == OptionKind::kStruct || field.ref.type->kind == OptionKind::kVariant) {
         Node absent;  // its own required keys and problems still count
         absent.origin = node.origin;
@@ -171,8 +177,8 @@ class Reader {
     if (variant != nullptr) names.insert(names.begin(), std::string(variant->key));
     for (const auto& entry : node.entries) {
       if (index_of(names, entry.key) != names.size()) continue;
-      const std::string where = path.empty() ? "" : " in " + quoted(path);
-      diagnostics_.report(entry.key_origin, "unknown key " + quoted(entry.key) + where + hint_for(entry.key, names));
+      const std::string where = path.empty() ? "" : " in " + in_quotes(path);
+      diagnostics_.report(entry.key_origin, "unknown key " + in_quotes(entry.key) + where + hint_for(entry.key, names));
     }
   }
 
@@ -181,7 +187,7 @@ class Reader {
     for (const auto& problem : ref.type->problems(ref.data)) {
       const Entry* entry = node.find(problem.field);
       diagnostics_.report(entry != nullptr ? entry->value.origin : node.origin,
-                          quoted(join_path(path, problem.field)) + " " + problem.message);
+                          in_quotes(join_path(path, problem.field)) + " " + problem.message);
     }
   }
 

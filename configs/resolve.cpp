@@ -99,7 +99,7 @@ std::optional<Assignment> parse_assignment(const std::string& text, std::size_t 
   const std::size_t equals = text.find('=');
   const auto path = parse_path(std::string_view(text).substr(0, equals));
   if (equals == std::string::npos || !path) {
-    diagnostics.report(origin, "expected a.b=value or a[0].b=value, got " + quoted(text));
+    diagnostics.report(origin, "expected a.b=value or a[0].b=value, got " + in_quotes(text));
     return std::nullopt;
   }
   auto value = parse_yaml(std::string_view(text).substr(equals + 1), source, diagnostics, false);
@@ -137,7 +137,7 @@ void assign_indexed(Node& root, Assignment assignment, const std::string& text, 
     *target = std::move(assignment.value);
   } else {
     diagnostics.report(assignment.origin,
-                       quoted(text) + " names a place that no file holds: set the whole list instead");
+                       in_quotes(text) + " names a place that no file holds: set the whole list instead");
   }
 }
 

@@ -69,7 +69,7 @@ std::string number_hint(const Node& scalar) {
   if (text.starts_with("0x") || text.starts_with("0o") || text.starts_with("0b")) return " (write it in decimal)";
   std::string stripped(text);
   std::erase_if(stripped, [](char c) { return c == '_' || c == ','; });
-  if (stripped.size() < text.size() && shape_of(stripped).is_number) return " (write " + quoted(stripped) + ")";
+  if (stripped.size() < text.size() && shape_of(stripped).is_number) return " (write " + in_quotes(stripped) + ")";
   return "";
 }
 

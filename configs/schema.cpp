@@ -97,10 +97,6 @@ Json describe(OptionRef ref, const Limits& limits) {
 
 // `base` is taken off before options are read, so every form of the top level may hold it.
 void allow_base(Json& schema) {
-  if (schema.contains("oneOf")) {
-    for (auto& alternative : schema["oneOf"]) allow_base(alternative);
-    return;
-  }
   const Json name = {{"type", "string"}};
   const Json names = {{"type", "array"}, {"items", name}};
   schema["properties"]["base"] = {{"description", "files to inherit from, relative to this one"},
@@ -112,7 +108,14 @@ void allow_base(Json& schema) {
 std::string json_schema(OptionRef options, const std::string& title) {
   Json schema = {{"$schema", "https://json-schema.org/draft/2020-12/schema"}, {"title", title}};
   Json described = describe(options, Limits{});
-  allow_base(described);
+  if (described.contains("oneOf")) {
+    for (auto& alternative : described["oneOf"]) {
+      alternative["required"] = Json::array({options.type->key});  // at the top the key must be there: reader.cpp
+      allow_base(alternative);
+    }
+  } else {
+    allow_base(described);
+  }
   schema.update(described);
   return schema.dump(2);
 }

@@ -15,19 +15,19 @@ std::optional<std::string> read_file(const std::filesystem::path& path, const Or
                                      Diagnostics& diagnostics) {
   std::error_code error;
   if (std::filesystem::is_directory(path, error)) {
-    diagnostics.report(asked_at, quoted(path.string()) + " is a folder, expected a YAML file");
+    diagnostics.report(asked_at, in_quotes(path.string()) + " is a folder, expected a YAML file");
     return std::nullopt;
   }
   errno = 0;
   std::ifstream file(path, std::ios::binary);
   std::string text(kMaxFileBytes + 1, '\0');
   if (!file || (file.read(text.data(), static_cast<std::streamsize>(text.size())), file.bad())) {
-    diagnostics.report(asked_at, "cannot read " + quoted(path.string()) + ": " + std::strerror(errno));
+    diagnostics.report(asked_at, "cannot read " + in_quotes(path.string()) + ": " + std::strerror(errno));
     return std::nullopt;
   }
   text.resize(static_cast<std::size_t>(file.gcount()));
   if (text.size() > kMaxFileBytes) {
-    diagnostics.report(asked_at, quoted(path.string()) + " is larger than 1 MiB, which no configuration is");
+    diagnostics.report(asked_at, in_quotes(path.string()) + " is larger than 1 MiB, which no configuration is");
     return std::nullopt;
   }
   return text;

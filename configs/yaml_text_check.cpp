@@ -1,5 +1,6 @@
 #include "configs/yaml_text_check.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -54,6 +55,33 @@ std::optional<TextProblem> find_text_problem(std::string_view text) {
     at += length;
   }
   return std::nullopt;
+}
+
+QuoteCheck::QuoteCheck(std::string_view text) : text_(text), line_starts_{0} {
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (text[at] == '\n') line_starts_.push_back(at + 1);
+  }
+}
+
+bool QuoteCheck::is_open(int line, int column) const {
+  if (line < 0 || column < 0 || static_cast<std::size_t>(line) >= line_starts_.size()) return false;
+  std::string_view rest = text_.substr(std::min(line_starts_[line] + column, text_.size()));
+  if (rest.starts_with('&')) {  // an anchor stands in front of its value
+    rest.remove_prefix(std::min(rest.find_first_of(" \r\n"), rest.size()));
+    rest.remove_prefix(std::min(rest.find_first_not_of(" \r\n"), rest.size()));
+  }
+  if (rest.empty() || (rest[0] != '"' && rest[0] != '\'')) return false;  // a block
+  const char quote = rest[0];
+  for (std::size_t at = 1; at < rest.size(); ++at) {
+    if (quote == '"' && rest[at] == '\\') {
+      ++at;
+    } else if (rest[at] == quote) {
+      const bool is_doubled = quote == '\'' && at + 1 < rest.size() && rest[at + 1] == quote;
+      if (!is_doubled) return false;
+      ++at;
+    }
+  }
+  return true;
 }
 
 }  // namespace drystill::configs

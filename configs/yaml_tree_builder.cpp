@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "configs/yaml_document.h"
+#include "configs/yaml_text_check.h"
 
 namespace drystill::configs {
 namespace {
@@ -50,7 +51,8 @@ Weight weigh(const Node& node) {
 
 class TreeBuilder : public YAML::EventHandler {
  public:
-  TreeBuilder(const OriginOf& origin_of, Diagnostics& diagnostics) : origin_of_(origin_of), diagnostics_(diagnostics) {}
+  TreeBuilder(const std::string& text, const OriginOf& origin_of, Diagnostics& diagnostics)
+      : quotes_(text), origin_of_(origin_of), diagnostics_(diagnostics) {}
 
   Node take_root() { return std::move(root_); }
   Origin origin(const YAML::Mark& mark) const { return origin_of_(mark.line + 1, mark.column + 1); }
@@ -73,6 +75,9 @@ class TreeBuilder : public YAML::EventHandler {
     refuse_tag(mark, tag);
     Node node = Node::scalar(value, tag == "!");
     node.origin = origin(mark);
+    if (node.is_quoted && quotes_.is_open(mark.line, mark.column)) {
+      throw Refused{node.origin, "a quote opens here and is never closed"};
+    }
     finish(std::move(node), anchor);
   }
 
@@ -109,7 +114,7 @@ class TreeBuilder : public YAML::EventHandler {
   // "?" and "!" are what the parser itself puts on plain and on quoted values.
   void refuse_tag(const YAML::Mark& mark, const std::string& tag) const {
     if (tag.empty() || tag == "?" || tag == "!") return;
-    throw Refused{origin(mark), "the tag " + quoted(tag) + " is not supported: write the value without it"};
+    throw Refused{origin(mark), "the tag " + in_quotes(tag) + " is not supported: write the value without it"};
   }
   [[noreturn]] void refuse_depth(const YAML::Mark& mark) const {
     throw Refused{origin(mark), "nested more than " + std::to_string(kMaxDepth) + " levels deep"};
@@ -188,10 +193,11 @@ class TreeBuilder : public YAML::EventHandler {
     if (is_new) {
       top.node.entries.push_back({std::move(top.key), top.key_origin, std::move(value)});
     } else {
-      diagnostics_.report(top.key_origin, "duplicate key " + quoted(top.key) + ", first at " + first->second.text());
+      diagnostics_.report(top.key_origin, "duplicate key " + in_quotes(top.key) + ", first at " + first->second.text());
     }
   }
 
+  QuoteCheck quotes_;
   const OriginOf& origin_of_;
   Diagnostics& diagnostics_;
   Node root_;  // stays kNull for an empty text
@@ -204,7 +210,7 @@ class TreeBuilder : public YAML::EventHandler {
 }  // namespace
 
 std::optional<Node> build_tree(const std::string& text, const OriginOf& origin_of, Diagnostics& diagnostics) {
-  TreeBuilder builder(origin_of, diagnostics);
+  TreeBuilder builder(text, origin_of, diagnostics);
   try {
     std::istringstream stream(text);
     YAML::Parser parser(stream);
@@ -215,7 +221,8 @@ std::optional<Node> build_tree(const std::string& text, const OriginOf& origin_o
     return std::nullopt;
   } catch (const YAML::Exception& error) {
     const bool has_mark = !error.mark.is_null();
-    diagnostics.report(has_mark ? builder.origin(error.mark) : origin_of(1, 1), "not valid YAML: " + error.msg);
+    diagnostics.report(has_mark ? builder.origin(error.mark) : origin_of(1, 1),
+                       "not valid YAML: " + shortened(error.msg, 200));
     return std::nullopt;
   }
   Node root = builder.take_root();

@@ -60,7 +60,7 @@ RunResult run_loop(const LoopOptions& options, const LoopParts& parts) {
   Window window;
   std::int64_t step = 0;
   if (const auto newest = io::latest_checkpoint(parts.checkpoints)) {
-    step = restore(parts, window, io::load_checkpoint(*newest));
+    step = restore(parts, window, io::load_checkpoint(*newest).state);
     parts.journal.truncate_after(step);
     parts.journal.info("resumed at step " + std::to_string(step));
   }

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <bit>
 #include <cerrno>
@@ -99,22 +98,23 @@ std::uint32_t masked_crc32c(std::string_view bytes) {
   return std::rotr(crc32c(bytes), 15) + 0xa282ead8U;
 }
 
-EventFile::EventFile(const std::filesystem::path& folder, double wall_time, std::int64_t first_step) {
-  constexpr std::string_view kPrefix = "events.out.tfevents.";
-  const auto earlier =
-      std::count_if(std::filesystem::directory_iterator(folder), std::filesystem::directory_iterator(),
-                    [&](const auto& entry) { return entry.path().filename().string().starts_with(kPrefix); });
-  // TensorBoard reads the files of a run in the order of their names. The count in front, not the time: clocks go back.
-  std::array<char, 64> number;
-  std::snprintf(number.data(), number.size(), "%05lld", static_cast<long long>(earlier));
-  path_ = folder / (std::string(kPrefix) + number.data() + ".drystill");
-  file_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0644);
-  if (file_ < 0) throw_errno("write", path_, errno);
+EventFile::EventFile(const std::filesystem::path& folder, double wall_time, std::optional<std::int64_t> forget_from) {
+  constexpr int kMostFiles = 100000;  // five digits
+  // TensorBoard reads the files of a run in the order of their names: a number in front, not the time, as clocks go
+  // back.
+  for (int number = 0; file_ < 0 && number < kMostFiles; ++number) {
+    std::array<char, 64> name;
+    std::snprintf(name.data(), name.size(), "events.out.tfevents.%05d.drystill", number);
+    path_ = folder / name.data();
+    file_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0644);
+    if (file_ < 0 && errno != EEXIST) throw_errno("write", path_, errno);
+  }
+  if (file_ < 0) throw_errno("write", path_, EEXIST);
 
   write_frame(event_at(wall_time, 0).bytes(3, "brain.Event:2").encoded());
-  if (first_step > 0) {
+  if (forget_from) {
     constexpr std::uint64_t kSessionStart = 1;
-    write_frame(event_at(wall_time, first_step).message(7, Message().varint(1, kSessionStart)).encoded());
+    write_frame(event_at(wall_time, *forget_from).message(7, Message().varint(1, kSessionStart)).encoded());
   }
 }
 

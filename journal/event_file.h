@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -18,9 +19,10 @@ std::uint32_t masked_crc32c(std::string_view bytes);
 // linked protobuf clashes with those inside other libraries.
 class EventFile {
  public:
-  // Makes a new file in `folder`, named so that it sorts after those that are there. With `first_step` > 0 TensorBoard
-  // is told to forget what earlier files say from that step on. Throws RunError.
-  EventFile(const std::filesystem::path& folder, double wall_time, std::int64_t first_step = 0);
+  // Makes a new file in `folder`, named so that it sorts after those that are there. TensorBoard is told to forget what
+  // earlier files say from step `forget_from` on. Throws RunError.
+  EventFile(const std::filesystem::path& folder, double wall_time,
+            std::optional<std::int64_t> forget_from = std::nullopt);
   ~EventFile();
   EventFile(const EventFile&) = delete;
   EventFile& operator=(const EventFile&) = delete;

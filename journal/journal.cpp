@@ -5,6 +5,7 @@
 #include <chrono>
 #include <iostream>
 #include <memory>
+#include <optional>
 
 #include "core/error.h"
 #include "core/progress.h"
@@ -33,22 +34,30 @@ std::function<void(std::string_view)> console_of(Progress* progress) {
 }  // namespace
 
 struct Journal::Sinks {
-  Sinks(const RunFolder& folder, const JournalOptions& options)
+  Sinks(const RunFolder& run, const JournalOptions& options)
       : clock(options.clock ? options.clock : steady_seconds),
-        folder(folder.path()),
-        samples(folder.samples()),
-        metrics(folder.metrics()),
-        tensorboard(options.tensorboard ? std::make_unique<EventFile>(this->folder, unix_seconds()) : nullptr),
-        log(folder.log(), options.console_level, console_of(options.progress)),
+        folder(run.path()),
+        samples(run.samples()),
+        metrics(run.metrics()),
+        log(run.log(), options.console_level, console_of(options.progress)),
+        with_tensorboard(options.tensorboard),
         opened(clock()),
         seconds_before(metrics.last_seconds()) {}
+
+  // Made at the first event: a resume first says from which step on earlier files are void.
+  EventFile* tensorboard() {
+    if (with_tensorboard && !events) events = std::make_unique<EventFile>(folder, unix_seconds(), forget_from);
+    return events.get();
+  }
 
   std::function<double()> clock;
   std::filesystem::path folder;
   std::filesystem::path samples;
   MetricsFile metrics;
-  std::unique_ptr<EventFile> tensorboard;  // null where it is switched off
   LogFile log;
+  bool with_tensorboard;
+  std::optional<std::int64_t> forget_from;
+  std::unique_ptr<EventFile> events;
   double opened;
   double seconds_before;  // what the run took before this process
 };
@@ -63,9 +72,10 @@ double Journal::seconds() const {
 
 void Journal::record(std::int64_t step, std::string_view group, const Values& values) {
   sinks_->metrics.append(to_json_line(step, group, values, seconds()));
-  if (!sinks_->tensorboard) return;
+  EventFile* events = sinks_->tensorboard();
+  if (events == nullptr) return;
   for (const auto& [name, value] : values) {
-    sinks_->tensorboard->scalar(step, std::string(group) + "/" + name, value, unix_seconds());
+    events->scalar(step, std::string(group) + "/" + name, value, unix_seconds());
   }
 }
 
@@ -78,7 +88,8 @@ void Journal::sample_image(std::int64_t step, std::string_view name, std::string
                       "'");
   }
   replace_text(sinks_->samples / (std::string(name) + "_" + std::to_string(step) + ".png"), png);
-  if (sinks_->tensorboard) sinks_->tensorboard->image(step, "samples/" + std::string(name), png, unix_seconds());
+  if (EventFile* events = sinks_->tensorboard())
+    events->image(step, "samples/" + std::string(name), png, unix_seconds());
 }
 
 void Journal::log(Level level, std::string_view line) {
@@ -89,9 +100,8 @@ void Journal::truncate_after(std::int64_t step) {
   sinks_->metrics.truncate_after(step);
   sinks_->seconds_before = sinks_->metrics.last_seconds();
   sinks_->opened = sinks_->clock();
-  if (sinks_->tensorboard) {
-    sinks_->tensorboard = std::make_unique<EventFile>(sinks_->folder, unix_seconds(), /*first_step=*/step + 1);
-  }
+  sinks_->events.reset();
+  sinks_->forget_from = step + 1;
 }
 
 }  // namespace drystill::journal

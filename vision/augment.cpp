@@ -1,5 +1,6 @@
 #include "vision/augment.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/index.h>
@@ -7,6 +8,7 @@
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
@@ -14,6 +16,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "vision/place_bytes.h"
 
 namespace drystill::vision {
 namespace {
@@ -24,21 +27,30 @@ std::int64_t largest_shift(const Placements& placements) {
                   placements.columns.abs().max().item<std::int64_t>());
 }
 
-// One gather over the padded images. The index tensors are [N, 1, 1], [N, H, 1] and [N, 1, W]: the result has the
-// channel last, whichever the memory format.
-torch::Tensor gather(const torch::Tensor& images, const Placements& placements) {
-  const std::int64_t count = images.size(0), height = images.size(2), width = images.size(3);
-  const std::int64_t border = largest_shift(placements);
-  const torch::Tensor padded = at::constant_pad_nd(images, {border, border, border, border});
-  const torch::Tensor rows = at::arange(height).view({1, height, 1}) + (placements.rows + border).view({count, 1, 1});
-  const torch::Tensor x = at::arange(width).view({1, 1, width});
-  const torch::Tensor columns = at::where(placements.mirror.view({count, 1, 1}), width - 1 - x, x) +
-                                (placements.columns + border).view({count, 1, 1});
-  const torch::Tensor samples = at::arange(count).view({count, 1, 1});
-  const auto on_device = [&](const torch::Tensor& index) { return index.to(images.device(), /*non_blocking=*/true); };
-  const torch::Tensor placed =
-      at::index(padded.permute({0, 2, 3, 1}), {on_device(samples), on_device(rows), on_device(columns)});
-  return placed.permute({0, 3, 1, 2}).contiguous(images.suggest_memory_format());
+// Whole rows at a time: several times as fast as a gather, which follows an index for every value.
+torch::Tensor place_on_cpu(const torch::Tensor& images, const Placements& placements) {
+  const auto format = images.suggest_memory_format();
+  const bool channels_last = format == torch::MemoryFormat::ChannelsLast;
+  const torch::Tensor source = images.contiguous(format);
+  torch::Tensor placed = at::zeros_like(source);
+  const std::int64_t channels = images.size(1), value = images.element_size();
+  const ImageLayout layout{.planes = channels_last ? 1 : channels,
+                           .height = images.size(2),
+                           .width = images.size(3),
+                           .pixel = channels_last ? channels * value : value};
+  const auto* from = static_cast<const std::byte*>(source.const_data_ptr());
+  auto* to = static_cast<std::byte*>(placed.data_ptr());
+  const torch::Tensor rows = placements.rows.contiguous(), columns = placements.columns.contiguous(),
+                      mirror = placements.mirror.contiguous();
+  const auto* row = rows.const_data_ptr<std::int64_t>();
+  const auto* column = columns.const_data_ptr<std::int64_t>();
+  const auto* mirrored = mirror.const_data_ptr<bool>();
+  at::parallel_for(0, images.size(0), /*grain_size=*/8, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      place_bytes(from + i * layout.bytes(), to + i * layout.bytes(), layout, row[i], column[i], mirrored[i]);
+    }
+  });
+  return placed;
 }
 
 // y = f(x) + s  <=>  x = f(y) - s without the mirror, x = f(y) + s with it, as f(x) = W - 1 - x.
@@ -53,7 +65,8 @@ class Place : public torch::autograd::Function<Place> {
   static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& images,
                                const torch::Tensor& rows, const torch::Tensor& columns, const torch::Tensor& mirror) {
     context->save_for_backward({rows, columns, mirror});
-    return gather(images, {rows, columns, mirror});
+    const Placements placements{rows, columns, mirror};
+    return images.is_cpu() ? place_on_cpu(images, placements) : place_by_gather(images, placements);
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& gradients) {
@@ -76,6 +89,22 @@ Placements draw_placements(std::int64_t count, const AugmentOptions& options, at
   placements.mirror =
       options.flip ? at::randint(0, 2, {count}, generator, torch::kBool) : at::zeros({count}, torch::kBool);
   return placements;
+}
+
+torch::Tensor place_by_gather(const torch::Tensor& images, const Placements& placements) {
+  const std::int64_t count = images.size(0), height = images.size(2), width = images.size(3);
+  const std::int64_t border = largest_shift(placements);
+  const torch::Tensor padded = at::constant_pad_nd(images, {border, border, border, border});
+  // The indices are [N, 1, 1], [N, H, 1] and [N, 1, W]: the result has the channel last, whichever the memory format.
+  const torch::Tensor rows = at::arange(height).view({1, height, 1}) + (placements.rows + border).view({count, 1, 1});
+  const torch::Tensor x = at::arange(width).view({1, 1, width});
+  const torch::Tensor columns = at::where(placements.mirror.view({count, 1, 1}), width - 1 - x, x) +
+                                (placements.columns + border).view({count, 1, 1});
+  const torch::Tensor samples = at::arange(count).view({count, 1, 1});
+  const auto on_device = [&](const torch::Tensor& index) { return index.to(images.device(), /*non_blocking=*/true); };
+  const torch::Tensor placed =
+      at::index(padded.permute({0, 2, 3, 1}), {on_device(samples), on_device(rows), on_device(columns)});
+  return placed.permute({0, 3, 1, 2}).contiguous(images.suggest_memory_format());
 }
 
 torch::Tensor place(const torch::Tensor& images, const Placements& placements) {

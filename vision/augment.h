@@ -24,6 +24,9 @@ Placements draw_placements(std::int64_t count, const AugmentOptions& options, at
 // order: the adjoint of a placement is a placement.
 torch::Tensor place(const torch::Tensor& images, const Placements& placements);
 
+// The same in composed operators, on any device and not differentiable: what place() does off the CPU, and its oracle.
+torch::Tensor place_by_gather(const torch::Tensor& images, const Placements& placements);
+
 // place() with freshly drawn placements: random crop with zero padding and horizontal flip, per sample
 // (torchvision's RandomCrop(H, padding) and RandomHorizontalFlip, applied per sample). Nothing is drawn where the
 // options ask for neither.

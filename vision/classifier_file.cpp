@@ -72,7 +72,7 @@ void save_classifier(const std::filesystem::path& path, const Classifier& model,
                      const ImageSpec& input, std::map<std::string, std::string> extra) {
   extra[kArchitecture] = architecture;
   extra[kInput] = to_json(input);
-  io::write_model(path, io::state_dict(model), std::move(extra));
+  io::write_model(path, {.tensors = io::state_dict(model), .metadata = std::move(extra)});
 }
 
 std::string to_json(const ImageSpec& input) {

@@ -62,7 +62,7 @@ struct ModelOptions {
 
   template <class Field>
   void visit(Field&& field) {
-    field("architecture", architecture, "a name of `drystill list models`", required());
+    field("architecture", architecture, "a name of `drystill list models`; empty: what the checkpoint says");
     field("checkpoint", checkpoint, "file with its weights; empty: fresh weights");
   }
   bool operator==(const ModelOptions&) const = default;

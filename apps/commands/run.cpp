@@ -8,6 +8,7 @@
 
 #include "apps/commands.h"
 #include "apps/console.h"
+#include "apps/version.h"
 #include "configs/run_config.h"
 #include "core/error.h"
 #include "core/progress.h"
@@ -102,9 +103,9 @@ void run_verb(const std::string& task, const RunArguments& arguments, const Cons
   limit_threads(options.threads);
   const journal::RunFacts facts{.config = configs::resolved_yaml(loaded.config),
                                 .command = console.command,
-                                .git_revision = DRYSTILL_REVISION,
+                                .git_revision = revision(),
                                 .threads = at::get_num_threads(),
-                                .versions = {{"drystill", DRYSTILL_VERSION}, {"device", options.device}}};
+                                .versions = {{"drystill", version()}, {"device", options.device}}};
   const auto policy = arguments.on_exists == "resume" ? journal::OnExists::kResume
                       : arguments.on_exists == "new"  ? journal::OnExists::kNew
                                                       : journal::OnExists::kError;

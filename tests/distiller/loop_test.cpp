@@ -123,7 +123,7 @@ TEST_F(Loop, AStepThatDivergesThrowsAtOnceAndKeepsTheLastCheckpoint) {
   EXPECT_THROW(run(folder_ / "run", learner), DivergedError);
   const auto newest = io::latest_checkpoint(folder_ / "run" / "checkpoints");
   ASSERT_TRUE(newest.has_value());
-  const State state = io::load_checkpoint(*newest);
+  const State state = io::load_checkpoint(*newest).state;
   EXPECT_EQ(StateReader(state).integer("step"), 14);
 }
 

@@ -28,7 +28,7 @@ Placements placements(const std::vector<std::int64_t>& rows, const std::vector<s
 // What the definition says, one sample at a time: flip a crop of the padded image.
 torch::Tensor one_by_one(const torch::Tensor& images, const Placements& p) {
   std::vector<torch::Tensor> results;
-  const std::int64_t height = images.size(2), width = images.size(3), border = std::max(height, width);
+  const std::int64_t height = images.size(2), width = images.size(3), border = 2 * std::max(height, width);
   for (std::int64_t i = 0; i < images.size(0); ++i) {
     const auto top = border + p.rows[i].item<std::int64_t>(), left = border + p.columns[i].item<std::int64_t>();
     const auto padded = at::constant_pad_nd(images.slice(0, i, i + 1), {border, border, border, border});
@@ -60,6 +60,23 @@ TEST(PlaceTest, EqualsCropAndFlipOfEachSample) {
   EXPECT_TRUE(at::equal(place(images.transpose(2, 3).contiguous().transpose(2, 3), drawn), expected));
   const auto bytes = images.mul(255).to(torch::kByte);
   EXPECT_TRUE(at::equal(place(bytes, drawn), one_by_one(bytes, drawn)));
+}
+
+// 1 to 4 channels of 1 to 8 bytes, both memory formats, shifts up to past the image.
+TEST(PlaceTest, EqualsAGatherForEveryLayout) {
+  SeedStreams seeds(5);
+  for (const std::int64_t channels : {1, 2, 3, 4}) {
+    for (const auto dtype : {torch::kByte, torch::kBFloat16, torch::kFloat, torch::kDouble}) {
+      for (const auto format : {torch::MemoryFormat::Contiguous, torch::MemoryFormat::ChannelsLast}) {
+        const auto images =
+            at::rand({20, channels, 5, 7}, seeds.cpu_stream("images")).mul(200).to(dtype).contiguous(format);
+        const auto drawn = draw_placements(20, {.crop_padding = 8, .flip = true}, seeds.cpu_stream("augment"));
+        EXPECT_TRUE(at::equal(place(images, drawn), one_by_one(images, drawn))) << channels << dtype << format;
+        EXPECT_TRUE(at::equal(place_by_gather(images, drawn), one_by_one(images, drawn)))
+            << channels << dtype << format;
+      }
+    }
+  }
 }
 
 TEST(PlaceTest, KeepsTheMemoryFormatAndDtype) {

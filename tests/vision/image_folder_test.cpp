@@ -32,6 +32,19 @@ void write_image(const std::filesystem::path& path, int width, int height, std::
   ASSERT_TRUE(cv::imwrite(path.string(), image));
 }
 
+ImageFolderDataset pool(std::int64_t workers, std::int64_t queue) {
+  ImageFolderDataset options;
+  options.workers = workers;
+  options.queue = queue;
+  return options;
+}
+
+ImageFolderDataset resized_by(Resize resize) {
+  ImageFolderDataset options;
+  options.resize = resize;
+  return options;
+}
+
 class ImageFolderTest : public ::testing::Test {
  protected:
   void fill(int per_class) {
@@ -77,7 +90,7 @@ TEST_F(ImageFolderTest, TheResultDoesNotDependOnWorkersOrQueue) {
   const LabelledImages all = read_all();
   for (const std::int64_t workers : {1, 2, 4, 0}) {
     for (const std::int64_t queue : {1, 3, 100}) {
-      const auto stream = open({.workers = workers, .queue = queue})->stream(order, 7);
+      const auto stream = open(pool(workers, queue))->stream(order, 7);
       std::vector<torch::Tensor> images, labels;
       while (auto batch = stream->next()) {
         images.push_back(batch->images);
@@ -93,7 +106,7 @@ TEST_F(ImageFolderTest, TheResultDoesNotDependOnWorkersOrQueue) {
 
 TEST_F(ImageFolderTest, AStreamMayBeLeftEarlyAndOutlivesItsSource) {
   fill(20);
-  auto stream = in_order(open({.workers = 2, .queue = 8}), 2);
+  auto stream = in_order(open(pool(2, 8)), 2);
   EXPECT_TRUE(stream->next().has_value());
   stream.reset();
 }
@@ -104,9 +117,9 @@ TEST_F(ImageFolderTest, CutsTheMiddleOutOrStretches) {
   std::filesystem::create_directories(folder_ / "a");
   ASSERT_TRUE(cv::imwrite(folder_ / "a/1.png", wide));
   const ExpectedImages expected{.channels = 1, .height = 8, .width = 8, .classes = 1};
-  EXPECT_TRUE(read_all({.resize = Resize::kCrop}, expected).images.eq(200).all().item<bool>());
+  EXPECT_TRUE(read_all(resized_by(Resize::kCrop), expected).images.eq(200).all().item<bool>());
   // Three columns become one: 0 0 | 0 .. 200 | .. 0 0, and the mean stays.
-  const auto stretched = read_all({.resize = Resize::kStretch}, expected).images.to(torch::kFloat);
+  const auto stretched = read_all(resized_by(Resize::kStretch), expected).images.to(torch::kFloat);
   EXPECT_EQ(stretched.select(3, 0).max().item<float>(), 0);
   EXPECT_NEAR(stretched.mean().item<float>(), 200. / 3, 1);
 }
@@ -134,7 +147,8 @@ TEST_F(ImageFolderTest, NamesTheFileThatCannotBeDecoded) {
   const std::string bad = folder_ / "dog/deeper/101.png";
   std::ifstream file(folder_ / "dog/deeper/100.png", std::ios::binary);
   const Bytes whole{std::istreambuf_iterator<char>(file), {}};
-  for (std::size_t length = 0; length < whole.size() / 2; length += 7) {
+  // 16 bytes from the end the pixels are whole and only the closing chunk is missing.
+  for (std::size_t length = 0; length + 17 < whole.size(); length += 7) {
     write_file(bad, Bytes(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(length)));
     EXPECT_TRUE(contains(error(), bad)) << length;
   }
@@ -146,10 +160,26 @@ TEST_F(ImageFolderTest, TheEarliestBadSampleIsNamedForAnyNumberOfWorkers) {
   fill(10);
   for (const char* name : {"cat/103.png", "cat/105.png", "dog/deeper/101.png"}) write_file(folder_ / name, {0});
   for (const std::int64_t workers : {1, 2, 4}) {
-    const auto stream = in_order(open({.workers = workers, .queue = 3}), 10);
+    const auto stream = in_order(open(pool(workers, 3)), 10);
     EXPECT_TRUE(contains(input_error_of([&] { stream->next(); }), "cat/103.png"));
     EXPECT_TRUE(contains(input_error_of([&] { stream->next(); }), "101.png"));
     EXPECT_FALSE(stream->next().has_value());
+  }
+}
+
+// libjpeg fills what is missing with grey and only warns.
+TEST_F(ImageFolderTest, RefusesEveryTruncationOfAJpeg) {
+  fill(1);
+  std::vector<std::uint8_t> whole;
+  cv::Mat noise(24, 24, CV_8UC3);
+  cv::randu(noise, 0, 256);
+  ASSERT_TRUE(cv::imencode(".jpg", noise, whole));
+  const std::string path = folder_ / "cat/100.jpg";
+  write_file(path, whole);
+  EXPECT_EQ(read_all().labels.size(0), 3);
+  for (std::size_t length = 1; length < whole.size(); length += 13) {
+    write_file(path, Bytes(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(length)));
+    EXPECT_TRUE(contains(error(), path)) << length;
   }
 }
 

@@ -32,6 +32,18 @@ TEST(ImageHeaderTest, ACutOffHeaderHasNoSize) {
   }
 }
 
+TEST(ImageHeaderTest, AJpegIsWholeUpToItsEndMarkerAndNotBefore) {
+  std::vector<std::uint8_t> bytes;
+  ASSERT_TRUE(cv::imencode(".jpg", cv::Mat(40, 30, CV_8UC3, cv::Scalar(9, 200, 90)), bytes));
+  EXPECT_FALSE(is_cut_off(bytes));
+  for (std::size_t length = 3; length < bytes.size(); ++length) {
+    EXPECT_TRUE(is_cut_off(std::span(bytes).first(length))) << length;
+  }
+  bytes.push_back(0);  // what some cameras append
+  EXPECT_FALSE(is_cut_off(bytes));
+  EXPECT_FALSE(is_cut_off({}));
+}
+
 TEST(ImageHeaderTest, OtherFilesHaveNoSize) {
   EXPECT_FALSE(claimed_size({}).has_value());
   EXPECT_FALSE(claimed_size(std::vector<std::uint8_t>(100, 'x')).has_value());

@@ -38,10 +38,10 @@ TEST(OpenDatasetTest, ReachesEveryFormat) {
   const ExpectedImages cifar{.channels = 3, .height = 32, .width = 32, .classes = 10};
   testing::write_file(folder / "test_batch.bin", std::vector<std::uint8_t>(3073, 1));
   EXPECT_EQ(open_dataset(CifarDataset{.root = folder.path(), .classes = 10}, Split::kTest, cifar)->size(), 1);
-  EXPECT_TRUE(testing::contains(testing::input_error_of([&] {
-                                  open_dataset(ImageFolderDataset{.test = folder.path()}, Split::kTest, kExpected);
-                                }),
-                                "subfolder"));
+  ImageFolderDataset images;
+  images.test = folder.path();
+  EXPECT_TRUE(
+      testing::contains(testing::input_error_of([&] { open_dataset(images, Split::kTest, kExpected); }), "subfolder"));
 }
 
 }  // namespace

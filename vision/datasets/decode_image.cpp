@@ -49,6 +49,7 @@ cv::Mat decode(const std::string& path, std::int64_t channels) {
                      std::to_string(claimed->width) + " x " + std::to_string(claimed->height) +
                      "; remove or replace the file");
   }
+  if (is_cut_off(bytes)) throw InputError(path + ": the JPEG image ends too early; remove or replace the file");
   // Turned by no EXIF tag: the published loaders do not look at it either.
   const int mode = (channels == 1 ? cv::IMREAD_GRAYSCALE : cv::IMREAD_COLOR) | cv::IMREAD_IGNORE_ORIENTATION;
   cv::Mat image;

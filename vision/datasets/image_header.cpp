@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <initializer_list>
+#include <iterator>
 
 namespace drystill::vision {
 namespace {
@@ -43,28 +44,45 @@ bool is_frame(std::uint8_t marker) {  // SOF0 to SOF15 without DHT, JPG and DAC,
   return marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc;
 }
 
-std::optional<ImageSize> jpeg_size(Bytes file) {
+// Where the frame header, which holds the size, begins.
+std::optional<std::size_t> jpeg_frame(Bytes file) {
   std::size_t at = 2;
   while (at + 9 <= file.size()) {
     if (file[at] != 0xff) return std::nullopt;
     const std::uint8_t marker = file[at + 1];
-    if (marker == 0xff) {  // fill byte
-      ++at;
-      continue;
-    }
-    if (is_frame(marker)) return ImageSize{big_endian(file, at + 7, 2), big_endian(file, at + 5, 2)};
-    at += 2 + static_cast<std::size_t>(big_endian(file, at + 2, 2));
+    if (is_frame(marker)) return at;
+    const bool fill_byte = marker == 0xff;
+    at += fill_byte ? 1 : 2 + static_cast<std::size_t>(big_endian(file, at + 2, 2));
   }
   return std::nullopt;
 }
 
+std::optional<ImageSize> jpeg_size(Bytes file) {
+  const auto frame = jpeg_frame(file);
+  if (!frame) return std::nullopt;
+  return ImageSize{big_endian(file, *frame + 7, 2), big_endian(file, *frame + 5, 2)};
+}
+
+constexpr std::initializer_list<std::uint8_t> kPngMagic = {0x89, 'P', 'N', 'G', 0x0d, 0x0a, 0x1a, 0x0a};
+constexpr std::initializer_list<std::uint8_t> kJpegMagic = {0xff, 0xd8, 0xff};
+constexpr std::initializer_list<std::uint8_t> kBmpMagic = {'B', 'M'};
+
 }  // namespace
 
 std::optional<ImageSize> claimed_size(std::span<const std::uint8_t> file) {
-  if (begins_with(file, {0x89, 'P', 'N', 'G', 0x0d, 0x0a, 0x1a, 0x0a})) return png_size(file);
-  if (begins_with(file, {0xff, 0xd8, 0xff})) return jpeg_size(file);
-  if (begins_with(file, {'B', 'M'})) return bmp_size(file);
+  if (begins_with(file, kPngMagic)) return png_size(file);
+  if (begins_with(file, kJpegMagic)) return jpeg_size(file);
+  if (begins_with(file, kBmpMagic)) return bmp_size(file);
   return std::nullopt;
+}
+
+bool is_cut_off(std::span<const std::uint8_t> file) {
+  if (!begins_with(file, kJpegMagic)) return false;
+  // From the frame on: a thumbnail before it has an end marker of its own. Compressed data never holds one.
+  const std::size_t frame = jpeg_frame(file).value_or(file.size());
+  constexpr std::uint8_t kEnd[] = {0xff, 0xd9};
+  return std::search(file.begin() + static_cast<std::ptrdiff_t>(frame), file.end(), std::begin(kEnd), std::end(kEnd)) ==
+         file.end();
 }
 
 }  // namespace drystill::vision

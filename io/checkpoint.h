@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <set>
+
+#include "core/state.h"
+
+// A run's checkpoint is a folder `step_00001200/`:
+//
+//   state.safetensors   tensors, and values as metadata
+//   manifest.json       schema version, step, and for each file its size and XXH3-128
+//
+// It is written beside, as `step_00001200.tmp`, made durable and renamed, so a kill at any instant leaves either the
+// checkpoint or nothing under its name. A checkpoint of the same step is set aside as `step_00001200.old` until its
+// successor stands; the functions below look at that one too.
+
+namespace drystill::io {
+
+struct Checkpoint {
+  std::int64_t step = 0;
+  State state;
+};
+
+// Writes a checkpoint into `folder`, which is made where it is missing, and returns its path. RunError where the disk
+// is full or the folder not writable; what was there before stays.
+std::filesystem::path save_checkpoint(const std::filesystem::path& folder, std::int64_t step, const State& state);
+
+// Reads one checkpoint and compares every file with the manifest. InputError names the file that is missing or damaged.
+Checkpoint load_checkpoint(const std::filesystem::path& checkpoint);
+
+// The newest undamaged checkpoint of `folder`, or nothing. Unfinished and damaged ones are passed over.
+std::optional<std::filesystem::path> latest_checkpoint(const std::filesystem::path& folder);
+
+// Removes all but the newest `keep` complete checkpoints (at least one stays) and those whose step is in
+// `protected_steps`, and what interrupted saves left behind. Call it only from the run that owns the folder.
+void prune_checkpoints(const std::filesystem::path& folder, std::int64_t keep,
+                       const std::set<std::int64_t>& protected_steps = {});
+
+}  // namespace drystill::io

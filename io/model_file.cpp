@@ -1,0 +1,74 @@
+#include "io/model_file.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "core/error.h"
+#include "io/mapped_file.h"
+#include "io/quote.h"
+#include "io/safetensors.h"
+#include "io/torch_archive.h"
+
+namespace drystill::io {
+namespace {
+
+enum class Format { kSafetensors, kTorch };
+
+constexpr char kKnown[] = "expected .safetensors, or .pth/.pt of torch.save";
+
+Format detect(const std::filesystem::path& path) {
+  const std::string name = quote(path.string());
+  if (std::filesystem::is_directory(path)) {
+    throw InputError(name + " is a folder; " + kKnown + " (Hugging Face folders are not read yet)");
+  }
+  const MappedFile file(path);
+  const auto bytes = file.bytes();
+  const std::string_view start(reinterpret_cast<const char*>(bytes.data()), std::min<std::size_t>(bytes.size(), 300));
+  if (bytes.empty()) throw InputError(name + " is empty; " + kKnown);
+  if (TorchArchive::is_zip(bytes) || TorchArchive::is_legacy(bytes)) return Format::kTorch;
+  if (start.starts_with("GGUF")) throw InputError(name + " is a GGUF file, which is not read yet; " + kKnown);
+  if (start.size() > 262 && start.substr(257, 5) == "ustar") {
+    throw InputError(name + " is a tar file of a PyTorch before 0.2; load and save it again in Python");
+  }
+  if (start.starts_with('\x80')) {
+    throw InputError(name + " is a pickle that torch.save did not write; in Python, save model.state_dict() with it");
+  }
+  if (start.starts_with("version https://git-lfs")) {
+    throw InputError(name + " is a Git LFS pointer, not the file itself; run `git lfs pull`");
+  }
+  if (start.size() > 8 && start[8] == '{') return Format::kSafetensors;
+  throw InputError(name + " is of an unknown format or damaged at its begin; " + kKnown);
+}
+
+// Running statistics and counters of normalisation layers are not learned.
+bool is_parameter(const TensorInfo& tensor) {
+  return std::ranges::none_of(
+      std::initializer_list<std::string_view>{"running_mean", "running_var", "num_batches_tracked"},
+      [&](std::string_view end) { return tensor.name.ends_with(end); });
+}
+
+}  // namespace
+
+TensorFile read_model(const std::filesystem::path& path) {
+  return detect(path) == Format::kSafetensors ? read_safetensors(path) : read_torch(path);
+}
+
+FileDescription describe_model(const std::filesystem::path& path) {
+  auto description = detect(path) == Format::kSafetensors ? describe_safetensors(path) : describe_torch(path);
+  for (const TensorInfo& tensor : description.tensors) {
+    std::int64_t elements = 1;
+    for (const auto size : tensor.shape) elements *= size;  // checked by the readers
+    if (is_parameter(tensor)) description.parameters += elements;
+  }
+  return description;
+}
+
+void write_model(const std::filesystem::path& path, const TensorFile& file, const TorchWriteOptions& options) {
+  const std::string extension = path.extension().string();
+  if (extension == ".safetensors") return write_safetensors(path, file.tensors, file.metadata);
+  if (extension == ".pth" || extension == ".pt") return write_torch(path, file, options);
+  throw ConfigError("cannot tell the format of " + quote(path.string()) +
+                    " from its name; expected .safetensors, .pth or .pt");
+}
+
+}  // namespace drystill::io

@@ -1,0 +1,107 @@
+#include "configs/run_config.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "tests/support/temporary_folder.h"
+
+namespace drystill::configs {
+namespace {
+
+namespace fs = std::filesystem;
+using distiller::DistillClassifier;
+using distiller::TrainClassifier;
+
+class RunConfigFile : public ::testing::Test {
+ protected:
+  fs::path write(const std::string& name, const std::string& text) const {
+    std::ofstream(folder_ / name) << text;
+    return folder_ / name;
+  }
+  drystill::testing::TemporaryFolder folder_;
+};
+
+TEST_F(RunConfigFile, TheTaskChoosesTheOptions) {
+  const auto train = load_run_config(write("train.yaml", "task: train_classifier\nbatch: 32\nseed: 3\n"));
+  EXPECT_EQ(task_name(train.config), "train_classifier");
+  EXPECT_EQ(std::get<TrainClassifier>(train.config).batch, 32);
+  EXPECT_EQ(std::get<TrainClassifier>(train.config).run.seed, 3);  // a run's own keys stand at the top
+  const auto distill = load_run_config(write("distill.yaml", "task: distill_classifier\n"), {"loss.kind=l1"});
+  EXPECT_EQ(std::get<DistillClassifier>(distill.config).loss.kind, distiller::LossKind::kL1);
+}
+
+TEST_F(RunConfigFile, APartWithoutATaskServesAnyTask) {
+  write("part.yaml", "batch: 32\noptimizer: {method: adam, beta1: 0.5}\n");
+  for (const char* task : {"train_classifier", "distill_classifier"}) {
+    const auto loaded = load_run_config(write("main.yaml", std::string("base: part.yaml\ntask: ") + task + "\n"));
+    EXPECT_EQ(task_name(loaded.config), task);
+    std::visit([](const auto& options) { EXPECT_EQ(options.batch, 32); }, loaded.config);
+    std::visit([](const auto& options) { EXPECT_EQ(std::get<AdamOptions>(options.optimizer).beta1, 0.5); },
+               loaded.config);
+  }
+}
+
+TEST_F(RunConfigFile, TheTaskMustBeNamed) {
+  const auto file = write("part.yaml", "batch: 32\n");
+  try {
+    load_run_config(file);
+    FAIL();
+  } catch (const ConfigError& error) {
+    EXPECT_EQ(error.what(), file.string() + ":1:1: missing key 'task': one of distill_classifier, train_classifier");
+  }
+}
+
+TEST_F(RunConfigFile, ShownConfigurationsLoadAsTheSame) {
+  const auto loaded = load_run_config(write("a.yaml",
+                                            "task: distill_classifier\nseed: 4\nname: 'x ${y}'\n"
+                                            "curriculum: {method: constant}\n"
+                                            "evaluation: {format: idx, test_images: a.gz}\n"
+                                            "student: {architecture: resnet8}\n"),
+                                      {"name='$${z}'"});
+  for (const ShowOptions options : {ShowOptions{}, ShowOptions{.minimal = true}, ShowOptions{.origins = true},
+                                    ShowOptions{.minimal = true, .origins = true}}) {
+    const auto again = load_run_config(write("b.yaml", show_config(loaded, options)));
+    EXPECT_TRUE(again.config == loaded.config) << show_config(loaded, options);
+  }
+  EXPECT_TRUE(load_run_config(write("c.yaml", resolved_yaml(loaded.config))).config == loaded.config);
+  const auto json = nlohmann::json::parse(show_config(loaded, {.format = ShowFormat::kJson}));
+  EXPECT_EQ(json["task"], "distill_classifier");
+  EXPECT_EQ(json["curriculum"]["method"], "constant");
+}
+
+TEST_F(RunConfigFile, MinimalNamesTheTask) {
+  const auto loaded = load_run_config(write("a.yaml", "task: train_classifier\nseed: 4\n"));
+  EXPECT_EQ(show_config(loaded, {.minimal = true}), "task: train_classifier\nseed: 4\n");
+}
+
+TEST(RunConfig, SchemaDemandsTheTask) {
+  const auto schema = nlohmann::json::parse(run_config_schema());
+  ASSERT_EQ(schema["oneOf"].size(), 2U);
+  for (const auto& task : schema["oneOf"]) {
+    EXPECT_EQ(task["required"], nlohmann::json({"task"}));
+    EXPECT_TRUE(task["properties"].contains("base"));
+    EXPECT_TRUE(task["properties"].contains("seed"));
+  }
+  EXPECT_NE(run_config_reference().find("### `task: train_classifier`"), std::string::npos);
+}
+
+// Every file of this repository either loads or is a part that names no task.
+TEST(RunConfig, ShippedFilesLoad) {
+  int loaded = 0;
+  for (const auto& file : fs::recursive_directory_iterator(fs::path(DRYSTILL_SOURCE_DIR) / "configs" / "vision")) {
+    if (file.path().extension() != ".yaml") continue;
+    try {
+      load_run_config(file.path());
+      ++loaded;
+    } catch (const ConfigError& error) {
+      EXPECT_NE(std::string(error.what()).find("missing key 'task'"), std::string::npos) << error.what();
+    }
+  }
+  EXPECT_GE(loaded, 4);
+}
+
+}  // namespace
+}  // namespace drystill::configs
