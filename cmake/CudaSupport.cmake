@@ -24,6 +24,9 @@ if(DRYSTILL_HAS_CUDA)
   if(NOT CMAKE_CUDA_COMPILER AND EXISTS /usr/local/cuda/bin/nvcc)
     set(CMAKE_CUDA_COMPILER /usr/local/cuda/bin/nvcc)
   endif()
+  # Left alone, the CUDA standard follows CMAKE_CXX_STANDARD, and CMake 3.25 refuses "CUDA20" for nvcc 13. Not required, it
+  # is dropped without a word: the kernels room passes -std=c++20 itself.
+  set(CMAKE_CUDA_STANDARD_REQUIRED OFF)
   enable_language(CUDA)
   find_package(CUDAToolkit REQUIRED)
   add_library(torch_cuda INTERFACE IMPORTED GLOBAL)
