@@ -88,7 +88,8 @@ int run_command_line(int argc, char** argv) {
     std::fprintf(stderr, "drystill: %s\n", stop.what());
     return 128 + stop.signal();
   } catch (const c10::OutOfMemoryError& error) {
-    return fail(ExitCode::kOutOfMemory, std::string("out of device memory; lower `batch`: ") + error.what_without_backtrace());
+    return fail(ExitCode::kOutOfMemory,
+                std::string("out of device memory; lower `batch`: ") + error.what_without_backtrace());
   } catch (const std::bad_alloc&) {
     return fail(ExitCode::kOutOfMemory, "out of memory; lower `batch`");
   } catch (const c10::Error& error) {

@@ -9,9 +9,9 @@ namespace drystill::apps {
 
 // What every verb is told.
 struct Console {
-  bool json = false;   // results as JSON on standard output
-  bool quiet = false;  // no progress on standard error
-  std::string command; // the command line as typed, for command.txt
+  bool json = false;    // results as JSON on standard output
+  bool quiet = false;   // no progress on standard error
+  std::string command;  // the command line as typed, for command.txt
 
   // A verb's result: named texts, as aligned lines or as one JSON object.
   void result(const std::vector<std::pair<std::string, std::string>>& fields) const;

@@ -7,6 +7,7 @@ function(drystill_test room)
   set(target drystill_${room}_test)
   list(TRANSFORM ARG_USES PREPEND drystill_)
   add_executable(${target} ${ARG_SOURCES})
+  drystill_use_torch_pch(${target})
   target_link_libraries(${target} PRIVATE drystill_test_support ${ARG_USES} ${ARG_LIBRARIES} GTest::gtest GTest::gtest_main)
   target_compile_definitions(${target} PRIVATE
     DRYSTILL_GOLDEN_DIR="${PROJECT_SOURCE_DIR}/tests/golden" DRYSTILL_SOURCE_DIR="${PROJECT_SOURCE_DIR}")

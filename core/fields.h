@@ -48,7 +48,9 @@ inline Limits required() {
 // An enum names its values in declaration order, starting at 0, by a function found through argument-dependent lookup:
 //   constexpr auto enum_names(Pacing) { return std::to_array<std::string_view>({"none", "hard", "soft", "log"}); }
 template <class Enum>
-concept NamedEnum = std::is_enum_v<Enum> && requires(Enum e) { enum_names(e); };
+concept NamedEnum = std::is_enum_v<Enum> && requires(Enum e) {
+  enum_names(e);
+};
 
 template <NamedEnum Enum>
 std::string_view enum_name(Enum value) {

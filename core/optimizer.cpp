@@ -36,9 +36,8 @@ void Optimizer::step() {
     if (!gradient.defined()) continue;
     parameters.push_back(parameters_[i]);
     // The fused kernels walk parameter and gradient in memory order: both must have the same strides.
-    gradients.push_back(gradient.strides() == parameters_[i].strides()
-                            ? gradient
-                            : torch::empty_like(parameters_[i]).copy_(gradient));
+    gradients.push_back(
+        gradient.strides() == parameters_[i].strides() ? gradient : torch::empty_like(parameters_[i]).copy_(gradient));
     first.push_back(first_[i]);
     if (!second_.empty()) {
       second.push_back(second_[i]);
@@ -56,9 +55,9 @@ void Optimizer::step() {
   const auto& adam = std::get<AdamOptions>(options_);
   for (auto& count : counts) count.add_(1);
   const auto update = [&](auto fused) {
-    fused(parameters, gradients, first, second, /*max_exp_avg_sqs=*/std::vector<torch::Tensor>{}, counts, learning_rate_,
-          adam.beta1, adam.beta2, adam.weight_decay, adam.epsilon, /*amsgrad=*/false, /*maximize=*/false, std::nullopt,
-          std::nullopt);
+    fused(parameters, gradients, first, second, /*max_exp_avg_sqs=*/std::vector<torch::Tensor>{}, counts,
+          learning_rate_, adam.beta1, adam.beta2, adam.weight_decay, adam.epsilon, /*amsgrad=*/false,
+          /*maximize=*/false, std::nullopt, std::nullopt);
   };
   if (adam.decoupled) {
     update([](auto&&... arguments) { at::_fused_adamw_(arguments...); });

@@ -10,8 +10,8 @@
 
 namespace drystill {
 
-// SGD or Adam(W) over a fixed list of parameters, by LibTorch's fused update kernels: one call a step instead of a dozen
-// small operations a tensor. The state is plain tensors, so that it can be saved and restored exactly.
+// SGD or Adam(W) over a fixed list of parameters, by LibTorch's fused update kernels: one call a step instead of a
+// dozen small operations a tensor. The state is plain tensors, so that it can be saved and restored exactly.
 class Optimizer {
  public:
   Optimizer(std::vector<torch::Tensor> parameters, const OptimizerOptions& options);

@@ -25,9 +25,8 @@ std::uint64_t stream_seed(std::uint64_t run_seed, const std::string& name) {
 SeedStreams::SeedStreams(std::uint64_t run_seed, torch::Device device) : run_seed_(run_seed), device_(device) {}
 
 at::Generator SeedStreams::make(const std::string& name, torch::Device device) const {
-  at::Generator generator = device.is_cpu()
-                                ? at::detail::createCPUGenerator()
-                                : at::globalContext().defaultGenerator(device).clone();
+  at::Generator generator =
+      device.is_cpu() ? at::detail::createCPUGenerator() : at::globalContext().defaultGenerator(device).clone();
   generator.set_current_seed(stream_seed(run_seed_, name));
   return generator;
 }

@@ -1,6 +1,5 @@
 #include "core/state.h"
 
-
 #include <cstdio>
 #include <cstdlib>
 

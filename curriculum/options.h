@@ -22,8 +22,8 @@ constexpr auto enum_names(Granularity) {
   return std::to_array<std::string_view>({"per_sample", "per_batch"});
 }
 
-// The adversarial weight over a run: `initial`, then rising by `per_epoch` after every epoch inside (begin, end) shares of
-// the run, up to `cap`.
+// The adversarial weight over a run: `initial`, then rising by `per_epoch` after every epoch inside (begin, end) shares
+// of the run, up to `cap`.
 struct AdversarialRamp {
   double initial = 0;
   double per_epoch = 0;
@@ -97,7 +97,8 @@ struct ReplayOptions {
   template <class Field>
   void visit(Field&& field) {
     field("capacity", capacity, "samples kept; 0 turns the bank off", at_least(0));
-    field("fraction", fraction, "share of a student batch that comes from the bank once it holds enough", between(0, 1));
+    field("fraction", fraction, "share of a student batch that comes from the bank once it holds enough",
+          between(0, 1));
     field("draw", draw, "uniform, or curriculum: by the curriculum's weight of each sample's last loss");
     field("store_every", store_every, "keep the fresh samples of every n-th student step", at_least(1));
   }

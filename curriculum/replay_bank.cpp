@@ -13,11 +13,12 @@ ReplayBank::ReplayBank(const ReplayOptions& options)
 torch::Tensor ReplayBank::insert(const torch::Tensor& samples, const torch::Tensor& weights) {
   torch::NoGradGuard no_grad;
   TORCH_CHECK(samples.dim() >= 1 && weights.dim() == 1 && samples.size(0) == weights.size(0),
-              "[curriculum.ReplayBank.insert] expected samples [N, ...] and weights [N], got ", samples.sizes(), " and ",
-              weights.sizes());
+              "[curriculum.ReplayBank.insert] expected samples [N, ...] and weights [N], got ", samples.sizes(),
+              " and ", weights.sizes());
   // More samples than slots: only the newest would survive.
   const std::int64_t count = std::min(samples.size(0), options_.capacity);
-  const auto slots = torch::arange(next_, next_ + count, torch::kInt64).remainder_(std::max<std::int64_t>(options_.capacity, 1));
+  const auto slots =
+      torch::arange(next_, next_ + count, torch::kInt64).remainder_(std::max<std::int64_t>(options_.capacity, 1));
   if (count == 0) return slots;
   const auto newest = samples.narrow(0, samples.size(0) - count, count);
   const auto newest_weights = weights.narrow(0, weights.size(0) - count, count).to(torch::kCPU, torch::kFloat64);

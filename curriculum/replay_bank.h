@@ -8,8 +8,8 @@
 namespace drystill::curriculum {
 
 // A ring of the newest `capacity` samples, kept as they were given (images: uint8, a quarter of fp32's memory), on the
-// device they came from. Each slot holds a weight for the draw. Samples in [0, 1] floating point are quantised on the way
-// in by the caller, who knows what they are.
+// device they came from. Each slot holds a weight for the draw. Samples in [0, 1] floating point are quantised on the
+// way in by the caller, who knows what they are.
 class ReplayBank {
  public:
   explicit ReplayBank(const ReplayOptions& options);

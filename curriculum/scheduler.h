@@ -10,10 +10,10 @@ namespace drystill::curriculum {
 
 // What the curriculum asks of one step, in plain numbers.
 struct StagePlan {
-  std::int64_t step = 0;         // student step, from 0
-  double progress = 0;           // step / total steps, in [0, 1)
-  double adversarial_weight = 0; // of the generator's adversarial term
-  double easy_threshold = 0;     // lambda of the sample weights
+  std::int64_t step = 0;          // student step, from 0
+  double progress = 0;            // step / total steps, in [0, 1)
+  double adversarial_weight = 0;  // of the generator's adversarial term
+  double easy_threshold = 0;      // lambda of the sample weights
   Pacing pacing = Pacing::kNone;
   Granularity granularity = Granularity::kPerSample;
 };

@@ -45,10 +45,10 @@ StepReport ClassifierLearner::step(const Batch& batch, const curriculum::StagePl
     target = teacher_->forward(batch.inputs).logits;
   }
   const torch::Tensor logits = student_->forward(batch.inputs).logits;
-  const torch::Tensor losses =
-      target.defined() ? distillation_losses(logits, target, options_.loss)
-                       : at::cross_entropy_loss(logits, batch.labels, /*weight=*/{}, at::Reduction::None,
-                                                /*ignore_index=*/-100, options_.label_smoothing);
+  const torch::Tensor losses = target.defined()
+                                   ? distillation_losses(logits, target, options_.loss)
+                                   : at::cross_entropy_loss(logits, batch.labels, /*weight=*/{}, at::Reduction::None,
+                                                            /*ignore_index=*/-100, options_.label_smoothing);
   report.sample_losses = losses.detach();
   torch::Tensor loss;
   if (plan.granularity == curriculum::Granularity::kPerBatch) {

@@ -18,7 +18,8 @@ struct ClassifierLearnerOptions {
 };
 
 // Per-sample distance of the student's logits [N, C] to the teacher's, [N], in fp32 (kernels/divergence.h).
-torch::Tensor distillation_losses(const torch::Tensor& student, const torch::Tensor& teacher, const LossOptions& options);
+torch::Tensor distillation_losses(const torch::Tensor& student, const torch::Tensor& teacher,
+                                  const LossOptions& options);
 
 // Trains a classifier: towards the teacher's logits, weighted by the curriculum, or towards labels where there is no
 // teacher.

@@ -46,9 +46,8 @@ std::map<std::string, std::string> provenance(const std::string& task, const Run
 }
 
 // A picture of what the student sees: newest samples with the teacher's class and confidence.
-void write_samples(std::int64_t step, generator::Synthesizer& synthesizer,
-                   vision::Classifier& teacher, const vision::ImageSpec& input, SeedStreams& seeds,
-                   journal::Journal& journal) {
+void write_samples(std::int64_t step, generator::Synthesizer& synthesizer, vision::Classifier& teacher,
+                   const vision::ImageSpec& input, SeedStreams& seeds, journal::Journal& journal) {
   torch::NoGradGuard no_grad;
   // Samples for the eye must not move the run's random streams: resuming would differ with another `sample_every`.
   State state;
@@ -103,11 +102,9 @@ ClassifierRunResult distill_classifier(const DistillClassifier& options, const R
                           .replay = options.replay},
                          *synthesizer, teacher.input, device, dtype_of(options.run.precision), seeds);
   const std::int64_t total_steps = options.run.loop.total_steps();
-  ClassifierLearner learner({.loss = options.loss,
-                             .optimizer = options.optimizer,
-                             .schedule = options.schedule,
-                             .total_steps = total_steps},
-                            student.model, teacher.model);
+  ClassifierLearner learner(
+      {.loss = options.loss, .optimizer = options.optimizer, .schedule = options.schedule, .total_steps = total_steps},
+      student.model, teacher.model);
   const auto scheduler = curriculum::make_scheduler(options.curriculum, total_steps, options.run.loop.epoch_steps);
 
   std::optional<Evaluator> evaluator;
@@ -126,8 +123,7 @@ ClassifierRunResult distill_classifier(const DistillClassifier& options, const R
                   .evaluate = {},
                   .draw_samples =
                       [&](std::int64_t step) {
-                        write_samples(step, *synthesizer, *teacher.model, teacher.input, seeds,
-                                      environment.journal);
+                        write_samples(step, *synthesizer, *teacher.model, teacher.input, seeds, environment.journal);
                       },
                   .checkpoints = environment.folder / "checkpoints"};
   if (evaluator) {
@@ -172,20 +168,20 @@ ClassifierRunResult train_classifier(const TrainClassifier& options, const RunEn
                              .label_smoothing = options.label_smoothing,
                              .total_steps = total_steps},
                             model.model, teacher);
-  const auto scheduler = curriculum::make_scheduler(curriculum::ConstantOptions{}, total_steps,
-                                                    options.run.loop.epoch_steps);
+  const auto scheduler =
+      curriculum::make_scheduler(curriculum::ConstantOptions{}, total_steps, options.run.loop.epoch_steps);
 
   ClassifierRunResult result;
-  result.loop = run_loop(options.run.loop,
-                         {.source = source,
-                          .learner = learner,
-                          .scheduler = *scheduler,
-                          .seeds = seeds,
-                          .journal = environment.journal,
-                          .progress = environment.progress,
-                          .evaluate = [&] { return evaluator.evaluate(*model.model, teacher.get()).metrics(); },
-                          .draw_samples = {},
-                          .checkpoints = environment.folder / "checkpoints"});
+  result.loop =
+      run_loop(options.run.loop, {.source = source,
+                                  .learner = learner,
+                                  .scheduler = *scheduler,
+                                  .seeds = seeds,
+                                  .journal = environment.journal,
+                                  .progress = environment.progress,
+                                  .evaluate = [&] { return evaluator.evaluate(*model.model, teacher.get()).metrics(); },
+                                  .draw_samples = {},
+                                  .checkpoints = environment.folder / "checkpoints"});
   result.model = environment.folder / "model.safetensors";
   vision::save_classifier(result.model, *model.model, model.architecture, model.input,
                           provenance(std::string(TrainClassifier::kName), options.run, result.loop));

@@ -30,7 +30,8 @@ struct Evaluation {
 // logits do not change: they are computed once.
 class Evaluator {
  public:
-  Evaluator(std::shared_ptr<const vision::ImageSource> test, const vision::ImageSpec& image, torch::Device device, std::int64_t batch = 500);
+  Evaluator(std::shared_ptr<const vision::ImageSource> test, const vision::ImageSpec& image, torch::Device device,
+            std::int64_t batch = 500);
 
   Evaluation evaluate(vision::Classifier& student, vision::Classifier* teacher);
 

@@ -55,8 +55,8 @@ void LabelledSource::load(const StateReader& reader) {
   }
   order_ = reader.tensor("order").clone();
   if (order_.dim() != 1 || order_.size(0) != images_->size() || position_ < 0 || position_ > images_->size()) {
-    throw InputError("the saved run shuffled " + std::to_string(order_.numel()) + " training images, this data set has " +
-                     std::to_string(images_->size()));
+    throw InputError("the saved run shuffled " + std::to_string(order_.numel()) +
+                     " training images, this data set has " + std::to_string(images_->size()));
   }
 }
 

@@ -79,7 +79,8 @@ RunResult run_loop(const LoopOptions& options, const LoopParts& parts) {
     const StepReport report = parts.learner.step(batch, plan);
     const double loss = report.loss.item<double>();
     if (!std::isfinite(loss)) {
-      throw DivergedError("training diverged: the loss at step " + std::to_string(step) + " is " + std::to_string(loss) +
+      throw DivergedError("training diverged: the loss at step " + std::to_string(step) + " is " +
+                          std::to_string(loss) +
                           (saved_step > 0 ? "; the checkpoint of step " + std::to_string(saved_step) + " is kept"
                                           : "; no checkpoint was written yet") +
                           "; try a lower learning rate");

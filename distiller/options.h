@@ -54,7 +54,8 @@ struct ScheduleOptions {
     field("kind", kind, "constant, cosine, step, one_cycle (linear up, then cosine down)");
     field("warmup", warmup, "share of the run with linear warm-up (one_cycle: the rising part)", between(0, 1));
     field("final_factor", final_factor, "cosine and one_cycle end at this share of the peak", between(0, 1));
-    field("milestones", milestones, "step: shares of the run after which the rate is multiplied by decay", between(0, 1));
+    field("milestones", milestones, "step: shares of the run after which the rate is multiplied by decay",
+          between(0, 1));
     field("decay", decay, "step: the factor", between(0, 1));
   }
   bool operator==(const ScheduleOptions&) const = default;
@@ -67,7 +68,8 @@ struct PrecisionOptions {
   template <class Field>
   void visit(Field&& field) {
     field("bfloat16", bfloat16, "run convolutions in bfloat16 (losses and parameters stay fp32)");
-    field("channels_last", channels_last, "keep images and weights in NHWC order: faster on most CPUs and on tensor cores");
+    field("channels_last", channels_last,
+          "keep images and weights in NHWC order: faster on most CPUs and on tensor cores");
   }
   bool operator==(const PrecisionOptions&) const = default;
 };

@@ -80,8 +80,7 @@ void SyntheticSource::observe(const Batch& batch, const StepReport& report) {
   if (!batch.bank_slots.defined() || options_.replay.draw != curriculum::ReplayDraw::kCurriculum) return;
   if (report.sample_weights.dim() != 1) return;  // one weight for the whole batch tells the samples not apart
   const auto kept = batch.bank_slots.ge(0).nonzero().squeeze(1);
-  bank_.reweigh(batch.bank_slots.index_select(0, kept),
-                report.sample_weights.to(torch::kCPU).index_select(0, kept));
+  bank_.reweigh(batch.bank_slots.index_select(0, kept), report.sample_weights.to(torch::kCPU).index_select(0, kept));
 }
 
 Metrics SyntheticSource::take_metrics() {

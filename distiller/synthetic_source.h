@@ -18,8 +18,8 @@ struct SyntheticSourceOptions {
   curriculum::ReplayOptions replay;
 };
 
-// Student batches without data: every n-th step the synthesizer improves; each batch is fresh samples plus, once the bank
-// holds a batch, samples that come back. Bank samples are uint8 images.
+// Student batches without data: every n-th step the synthesizer improves; each batch is fresh samples plus, once the
+// bank holds a batch, samples that come back. Bank samples are uint8 images.
 class SyntheticSource final : public InputSource {
  public:
   SyntheticSource(const SyntheticSourceOptions& options, generator::Synthesizer& synthesizer,

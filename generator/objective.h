@@ -24,7 +24,8 @@ torch::Tensor activation_loss(const torch::Tensor& features);
 torch::Tensor total_variation_loss(const torch::Tensor& images);
 
 // The adversarial term: low where teacher and student disagree.
-//   kl  -mean_b T^2 KL(teacher || student)      js  1 - clamp(mean_b JS, 0, 1)      l1  -mean_b mean_c |student - teacher|
+//   kl  -mean_b T^2 KL(teacher || student)      js  1 - clamp(mean_b JS, 0, 1)      l1  -mean_b mean_c |student -
+//   teacher|
 // With `only_where_they_agree`, samples on which the two predict different classes count as 0 (kl and l1).
 torch::Tensor adversarial_loss(const torch::Tensor& student, const torch::Tensor& teacher,
                                const ObjectiveOptions& options);

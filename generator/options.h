@@ -95,7 +95,8 @@ struct GenerativeOptions {
           at_least(0));
     field("sample_in_eval_mode", sample_in_eval_mode,
           "draw student batches with the generator's running batch-norm statistics (true) or the batch's own");
-    field("student_in_eval_mode", student_in_eval_mode, "student's batch norm uses running statistics in the generator step");
+    field("student_in_eval_mode", student_in_eval_mode,
+          "student's batch norm uses running statistics in the generator step");
   }
   bool operator==(const GenerativeOptions&) const = default;
 };

@@ -23,10 +23,10 @@ struct SynthesisRequest {
 
 // What it measured. Tensors stay on the device: reading a number waits for it.
 struct SynthesisReport {
-  torch::Tensor loss;                                           // []
-  std::vector<std::pair<std::string, torch::Tensor>> terms;     // each [], unweighted
-  torch::Tensor images;                                         // [N, C, H, W] in [0, 1]: the batch it trained on
-  torch::Tensor teacher_logits;                                 // [N, C] for those images
+  torch::Tensor loss;                                        // []
+  std::vector<std::pair<std::string, torch::Tensor>> terms;  // each [], unweighted
+  torch::Tensor images;                                      // [N, C, H, W] in [0, 1]: the batch it trained on
+  torch::Tensor teacher_logits;                              // [N, C] for those images
 };
 
 // How a batch of inputs is made. DAFL, CuDFKD, DeepInversion, CMI, Fast and NAYER differ only here.

@@ -22,8 +22,9 @@ std::string resolve_architecture(const ModelOptions& options, const std::string&
   if (options.architecture.empty() && recorded.empty()) {
     throw ConfigError(options.checkpoint.empty()
                           ? std::string("the model has neither 'architecture' nor 'checkpoint'; name one")
-                          : options.checkpoint + ": does not say what architecture it holds; set 'architecture' beside "
-                                                 "'checkpoint'");
+                          : options.checkpoint +
+                                ": does not say what architecture it holds; set 'architecture' beside "
+                                "'checkpoint'");
   }
   if (!options.architecture.empty() && !recorded.empty() && options.architecture != recorded) {
     throw InputError(options.checkpoint + ": holds a " + recorded + ", the configuration asks for a " +

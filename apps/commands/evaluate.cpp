@@ -40,8 +40,8 @@ struct Subject {
 Subject subject_of(const distiller::RunConfig& config, const fs::path& run_folder) {
   Subject subject;
   if (const auto* distill = std::get_if<distiller::DistillClassifier>(&config)) {
-    subject = {distill->student, distill->teacher, distill->input, distill->evaluation, distill->run.device,
-               distill->run.threads};
+    subject = {distill->student,    distill->teacher,    distill->input,
+               distill->evaluation, distill->run.device, distill->run.threads};
     if (!run_folder.empty()) subject.model.checkpoint = (run_folder / "student.safetensors").string();
   } else {
     const auto& train = std::get<distiller::TrainClassifier>(config);
@@ -78,13 +78,12 @@ void evaluate(const EvaluateArguments& arguments, const Console& console) {
     teacher = vision::load_classifier(*subject.teacher, student.input, seeds.cpu_stream("teacher.initialisation"));
     teacher->model->to(device);
   }
-  distiller::Evaluator evaluator(
-      vision::open_dataset(*subject.data, vision::Split::kTest,
-                           {.channels = student.input.channels,
-                            .height = student.input.height,
-                            .width = student.input.width,
-                            .classes = student.input.classes}),
-      student.input, device);
+  distiller::Evaluator evaluator(vision::open_dataset(*subject.data, vision::Split::kTest,
+                                                      {.channels = student.input.channels,
+                                                       .height = student.input.height,
+                                                       .width = student.input.width,
+                                                       .classes = student.input.classes}),
+                                 student.input, device);
   const auto result = evaluator.evaluate(*student.model, teacher ? teacher->model.get() : nullptr);
 
   std::vector<std::pair<std::string, std::string>> fields = {

@@ -65,9 +65,8 @@ distiller::ClassifierRunResult run_and_record(const distiller::RunConfig& config
 
 std::vector<std::pair<std::string, std::string>> summary(const distiller::ClassifierRunResult& result,
                                                          const journal::RunFolder& folder, double seconds) {
-  std::vector<std::pair<std::string, std::string>> fields = {{"run", folder.path().string()},
-                                                             {"model", result.model.string()},
-                                                             {"steps", std::to_string(result.loop.steps)}};
+  std::vector<std::pair<std::string, std::string>> fields = {
+      {"run", folder.path().string()}, {"model", result.model.string()}, {"steps", std::to_string(result.loop.steps)}};
   for (const auto& [name, value] : result.loop.last_evaluation) fields.emplace_back(name, fmt::format("{:.4f}", value));
   if (result.images_synthesized > 0) {
     fields.emplace_back("images_synthesized", std::to_string(result.images_synthesized));
@@ -96,7 +95,7 @@ void run_verb(const std::string& task, const RunArguments& arguments, const Cons
   }
   distiller::RunOptions& options = run_options(loaded.config);
   if (options.name.empty()) options.name = config_path.stem().string();
-  const fs::path path = resume ? fs::path(arguments.resume)
+  const fs::path path = resume                  ? fs::path(arguments.resume)
                         : arguments.out.empty() ? fs::path("runs") / options.name
                                                 : fs::path(arguments.out);
 
@@ -116,11 +115,9 @@ void run_verb(const std::string& task, const RunArguments& arguments, const Cons
   journal::JournalOptions journal_options;
   journal_options.progress = progress.get();
   journal::Journal journal(folder, journal_options);
-  const auto result = run_and_record(loaded.config, folder,
-                                     {.folder = folder.path(),
-                                      .journal = journal,
-                                      .progress = *progress,
-                                      .open_dataset = vision::open_dataset});
+  const auto result = run_and_record(
+      loaded.config, folder,
+      {.folder = folder.path(), .journal = journal, .progress = *progress, .open_dataset = vision::open_dataset});
   console.result(summary(result, folder, journal.seconds()));
 }
 
@@ -140,7 +137,8 @@ void add_run_verb(CLI::App& app, const Console& console, const char* name, const
 
 void add_run_verbs(CLI::App& app, const Console& console) {
   add_run_verb(app, console, "distill", "distill_classifier", "a student from a teacher, without its training data");
-  add_run_verb(app, console, "train", "train_classifier", "a classifier on real data: a teacher, or a student to compare");
+  add_run_verb(app, console, "train", "train_classifier",
+               "a classifier on real data: a teacher, or a student to compare");
 }
 
 }  // namespace drystill::apps

@@ -13,8 +13,8 @@ namespace drystill::generator {
 namespace {
 
 // All four published networks are one shape: a linear layer to a small map, batch norm, then per stage an optional
-// doubling, a 3x3 convolution, batch norm and leaky ReLU, and a last convolution to the image's channels. They differ in
-// the figures below and in the names of their state dicts.
+// doubling, a 3x3 convolution, batch norm and leaky ReLU, and a last convolution to the image's channels. They differ
+// in the figures below and in the names of their state dicts.
 struct Recipe {
   struct Stage {
     std::int64_t channels;
@@ -65,20 +65,22 @@ Recipe recipe_of(const NetworkOptions& options, std::int64_t height) {
               .output_norm = {}};
     }
     case NetworkKind::kDafl:
-      return {.base_channels = 2 * w,
-              .base_scale = 4,
-              .projection = "l1.0",
-              .first_norm = "conv_blocks0.0",
-              .last = "conv_blocks2.3",
-              .stages = {{2 * w, true, "conv_blocks1.0", "conv_blocks1.1"}, {w, true, "conv_blocks2.0", "conv_blocks2.1"}},
-              .stage_bias = true,
-              .stage_epsilon = 0.8,
-              .output_norm = "conv_blocks2.5"};
+      return {
+          .base_channels = 2 * w,
+          .base_scale = 4,
+          .projection = "l1.0",
+          .first_norm = "conv_blocks0.0",
+          .last = "conv_blocks2.3",
+          .stages = {{2 * w, true, "conv_blocks1.0", "conv_blocks1.1"}, {w, true, "conv_blocks2.0", "conv_blocks2.1"}},
+          .stage_bias = true,
+          .stage_epsilon = 0.8,
+          .output_norm = "conv_blocks2.5"};
   }
   throw ConfigError("[generator.make_network] unknown network kind");
 }
 
-// Registers `child` under "group.name", making the group on first use, so that state-dict names equal the published ones.
+// Registers `child` under "group.name", making the group on first use, so that state-dict names equal the published
+// ones.
 template <class Module>
 std::shared_ptr<Module> register_at(torch::nn::Module& root, const std::string& path, std::shared_ptr<Module> child) {
   const auto dot = path.find('.');
@@ -99,25 +101,24 @@ class UpsamplingNetwork final : public Network {
       : recipe_(std::move(recipe)),
         base_height_(image.height / recipe_.base_scale),
         base_width_(image.width / recipe_.base_scale) {
-    projection_ = register_at(
-        *this, recipe_.projection,
-        std::make_shared<vision::Linear>(latent_size, recipe_.base_channels * base_height_ * base_width_));
+    projection_ =
+        register_at(*this, recipe_.projection,
+                    std::make_shared<vision::Linear>(latent_size, recipe_.base_channels * base_height_ * base_width_));
     first_norm_ = register_at(*this, recipe_.first_norm, std::make_shared<vision::BatchNorm2d>(recipe_.base_channels));
     std::int64_t channels = recipe_.base_channels;
     for (const auto& stage : recipe_.stages) {
       convolutions_.push_back(
           register_at(*this, stage.convolution, convolution(channels, stage.channels, recipe_.stage_bias)));
-      norms_.push_back(register_at(
-          *this, stage.norm,
-          std::make_shared<vision::BatchNorm2d>(stage.channels,
-                                                vision::BatchNormOptions{.epsilon = recipe_.stage_epsilon})));
+      norms_.push_back(register_at(*this, stage.norm,
+                                   std::make_shared<vision::BatchNorm2d>(
+                                       stage.channels, vision::BatchNormOptions{.epsilon = recipe_.stage_epsilon})));
       channels = stage.channels;
     }
     last_ = register_at(*this, recipe_.last, convolution(channels, image.channels, /*bias=*/true));
     if (!recipe_.output_norm.empty()) {
-      output_norm_ = register_at(
-          *this, recipe_.output_norm,
-          std::make_shared<vision::BatchNorm2d>(image.channels, vision::BatchNormOptions{.affine = false}));
+      output_norm_ =
+          register_at(*this, recipe_.output_norm,
+                      std::make_shared<vision::BatchNorm2d>(image.channels, vision::BatchNormOptions{.affine = false}));
     }
   }
 
@@ -177,9 +178,9 @@ std::shared_ptr<Network> make_network(const NetworkOptions& options, const visio
                                       at::Generator generator) {
   Recipe recipe = recipe_of(options, image.height);
   if (image.height % recipe.base_scale != 0 || image.width % recipe.base_scale != 0) {
-    throw ConfigError("[generator.make_network] network '" + std::string(enum_name(options.kind)) + "' needs images whose sides are multiples of " +
-                      std::to_string(recipe.base_scale) + ", got " + std::to_string(image.height) + " x " +
-                      std::to_string(image.width));
+    throw ConfigError("[generator.make_network] network '" + std::string(enum_name(options.kind)) +
+                      "' needs images whose sides are multiples of " + std::to_string(recipe.base_scale) + ", got " +
+                      std::to_string(image.height) + " x " + std::to_string(image.width));
   }
   auto network = std::make_shared<UpsamplingNetwork>(std::move(recipe), options.latent_size, image);
   if (options.initialisation == Initialisation::kNormal) {

@@ -104,8 +104,7 @@ SynthesisReport GenerativeSynthesizer::step(const SynthesisRequest& request) {
 
   if (weights.one_hot > 0) add("one_hot", weights.one_hot, one_hot_loss(teacher.logits));
   if (weights.class_balance > 0) {
-    add("class_balance", weights.class_balance,
-        class_balance_loss(teacher.logits, weights.class_balance_temperature));
+    add("class_balance", weights.class_balance, class_balance_loss(teacher.logits, weights.class_balance_temperature));
   }
   if (weights.activation > 0) add("activation", weights.activation, activation_loss(teacher.features));
   if (batch_norm.defined()) add("batch_norm", weights.batch_norm, batch_norm);

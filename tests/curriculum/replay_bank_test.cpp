@@ -1,8 +1,7 @@
 #include "curriculum/replay_bank.h"
 
-#include <gtest/gtest.h>
-
 #include <ATen/CPUGeneratorImpl.h>
+#include <gtest/gtest.h>
 
 #include <set>
 

@@ -21,8 +21,8 @@ class Learning : public ::testing::Test {
   }
 
   // The weight matrix after one plain SGD step on `loss`, by LibTorch's own autograd.
-  static torch::Tensor after_sgd(const LinearClassifier& student, const std::function<torch::Tensor(torch::Tensor)>& loss,
-                                 double learning_rate) {
+  static torch::Tensor after_sgd(const LinearClassifier& student,
+                                 const std::function<torch::Tensor(torch::Tensor)>& loss, double learning_rate) {
     auto weight = student.weight.detach().clone().set_requires_grad(true);
     loss(weight).backward();
     return weight.detach() - learning_rate * weight.grad();
@@ -49,8 +49,8 @@ class Learning : public ::testing::Test {
 
 TEST_F(Learning, PerSampleStepFollowsThePapersFormula) {
   const auto data = batch();
-  const curriculum::StagePlan plan{.easy_threshold = 3, .pacing = curriculum::Pacing::kSoft,
-                                   .granularity = curriculum::Granularity::kPerSample};
+  const curriculum::StagePlan plan{
+      .easy_threshold = 3, .pacing = curriculum::Pacing::kSoft, .granularity = curriculum::Granularity::kPerSample};
   const auto target = logits(data.inputs, teacher_->weight);
   const auto expected = after_sgd(
       *student_,
@@ -69,8 +69,8 @@ TEST_F(Learning, PerSampleStepFollowsThePapersFormula) {
 
 TEST_F(Learning, PerBatchStepFollowsTheReleasedCode) {
   const auto data = batch();
-  const curriculum::StagePlan plan{.easy_threshold = 2, .pacing = curriculum::Pacing::kLog,
-                                   .granularity = curriculum::Granularity::kPerBatch};
+  const curriculum::StagePlan plan{
+      .easy_threshold = 2, .pacing = curriculum::Pacing::kLog, .granularity = curriculum::Granularity::kPerBatch};
   const auto target = logits(data.inputs, teacher_->weight);
   const auto expected = after_sgd(
       *student_,

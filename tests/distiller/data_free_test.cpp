@@ -40,15 +40,15 @@ class DataFree : public ::testing::Test {
     journal::Journal journal(run_folder);
     std::ostringstream sink;
     const auto progress = make_progress({.quiet = true}, sink, [] { return 0.0; });
-    return distill_classifier(options, {.folder = run_folder.path(),
-                                        .journal = journal,
-                                        .progress = *progress,
-                                        .open_dataset = [this](const vision::DatasetOptions&, vision::Split split,
-                                                               const vision::ExpectedImages&) {
-                                          opened_.push_back(split);
-                                          return std::make_shared<testing::FixedImages>(
-                                              torch::zeros({4, 1, 32, 32}, torch::kUInt8), torch::arange(4));
-                                        }});
+    return distill_classifier(
+        options,
+        {.folder = run_folder.path(),
+         .journal = journal,
+         .progress = *progress,
+         .open_dataset = [this](const vision::DatasetOptions&, vision::Split split, const vision::ExpectedImages&) {
+           opened_.push_back(split);
+           return std::make_shared<testing::FixedImages>(torch::zeros({4, 1, 32, 32}, torch::kUInt8), torch::arange(4));
+         }});
   }
 
   drystill::testing::TemporaryFolder folder_;
@@ -86,7 +86,8 @@ TEST_F(DataFree, EqualSeedsGiveEqualStudents) {
     auto seeded = options();
     seeded.run.seed = seed;
     const auto file = run(seeded, name).model.string();
-    return vision::load_classifier({.architecture = "", .checkpoint = file}, std::nullopt, at::detail::createCPUGenerator(2))
+    return vision::load_classifier({.architecture = "", .checkpoint = file}, std::nullopt,
+                                   at::detail::createCPUGenerator(2))
         .model->parameters()
         .front();
   };

@@ -46,13 +46,16 @@ TEST(Evaluator, LoyaltyIsOneForEqualsAndZeroForOpposites) {
   const auto labels = torch::zeros({2}, torch::kInt64);
   const auto table = torch::randn({2, 10}, at::detail::createCPUGenerator(1), torch::TensorOptions());
   Scripted same(table), teacher(table);
-  EXPECT_NEAR(Evaluator(numbered_images(2, labels), testing::tiny_image(), torch::kCPU).evaluate(same, &teacher).loyalty, 1, 1e-6);
+  EXPECT_NEAR(
+      Evaluator(numbered_images(2, labels), testing::tiny_image(), torch::kCPU).evaluate(same, &teacher).loyalty, 1,
+      1e-6);
 
   auto left = torch::full({2, 10}, -200.0f), right = left.clone();
   left.select(1, 0).fill_(200);
   right.select(1, 1).fill_(200);
   Scripted one(left), other(right);
-  EXPECT_NEAR(Evaluator(numbered_images(2, labels), testing::tiny_image(), torch::kCPU).evaluate(one, &other).loyalty, 0, 1e-6);
+  EXPECT_NEAR(Evaluator(numbered_images(2, labels), testing::tiny_image(), torch::kCPU).evaluate(one, &other).loyalty,
+              0, 1e-6);
 }
 
 TEST(Evaluator, RestoresTrainingMode) {

@@ -12,7 +12,8 @@ TEST(LearningRate, CosineStartsAtThePeakAndHalvesInTheMiddle) {
   const ScheduleOptions schedule{.kind = ScheduleKind::kCosine, .final_factor = 0.1};
   EXPECT_DOUBLE_EQ(learning_rate_factor(schedule, 0, 100), 1);
   EXPECT_NEAR(learning_rate_factor(schedule, 50, 100), 0.1 + 0.9 * 0.5, 1e-12);
-  EXPECT_NEAR(learning_rate_factor(schedule, 99, 100), 0.1 + 0.9 * 0.5 * (1 + std::cos(std::numbers::pi * 0.99)), 1e-12);
+  EXPECT_NEAR(learning_rate_factor(schedule, 99, 100), 0.1 + 0.9 * 0.5 * (1 + std::cos(std::numbers::pi * 0.99)),
+              1e-12);
 }
 
 TEST(LearningRate, StepMultipliesAtEveryMilestone) {

@@ -52,7 +52,12 @@ class Loop : public ::testing::Test {
   void TearDown() override { request_stop(0); }
 
   static LoopOptions options() {
-    return {.epochs = 5, .epoch_steps = 7, .evaluate_every = 1, .checkpoint_every = 2, .keep_checkpoints = 2, .log_every = 3};
+    return {.epochs = 5,
+            .epoch_steps = 7,
+            .evaluate_every = 1,
+            .checkpoint_every = 2,
+            .keep_checkpoints = 2,
+            .log_every = 3};
   }
 
   // One process's share of a run in `folder`.
@@ -70,7 +75,10 @@ class Loop : public ::testing::Test {
                                 .seeds = seeds,
                                 .journal = journal,
                                 .progress = *progress,
-                                .evaluate = [&] { return Metrics{{"total", learner.total}}; },
+                                .evaluate =
+                                    [&] {
+                                      return Metrics{{"total", learner.total}};
+                                    },
                                 .draw_samples = {},
                                 .checkpoints = run_folder.checkpoints()});
   }

@@ -47,7 +47,8 @@ class Source : public ::testing::Test {
   static std::vector<int> numbers(const Batch& batch) {
     std::vector<int> result;
     const auto pixels = (batch.inputs.select(1, 0).select(1, 0).select(1, 0) * 0.4 + 0.3) * 255;
-    for (std::int64_t i = 0; i < pixels.size(0); ++i) result.push_back(static_cast<int>(std::lround(pixels[i].item<double>())));
+    for (std::int64_t i = 0; i < pixels.size(0); ++i)
+      result.push_back(static_cast<int>(std::lround(pixels[i].item<double>())));
     return result;
   }
   static curriculum::StagePlan plan(std::int64_t step) { return {.step = step, .adversarial_weight = 0.4}; }
@@ -81,11 +82,13 @@ TEST_F(Source, ReplaysTheShareAskedForOnceTheBankHoldsABatch) {
   EXPECT_EQ(synthesizer_.sampled, 8 + 6);
   const auto values = numbers(batch);
   for (int i = 0; i < 6; ++i) EXPECT_EQ(values[static_cast<std::size_t>(i)], 8 + i);
-  for (int i = 6; i < 8; ++i) EXPECT_LT(values[static_cast<std::size_t>(i)], 8) << "only the first batch was in the bank";
+  for (int i = 6; i < 8; ++i)
+    EXPECT_LT(values[static_cast<std::size_t>(i)], 8) << "only the first batch was in the bank";
 }
 
 TEST_F(Source, WeightsOfTheStudentStepSteerTheDraw) {
-  auto source = make({.batch = 4, .replay = {.capacity = 4, .fraction = 1.0, .draw = curriculum::ReplayDraw::kCurriculum}});
+  auto source =
+      make({.batch = 4, .replay = {.capacity = 4, .fraction = 1.0, .draw = curriculum::ReplayDraw::kCurriculum}});
   const auto batch = source.next(plan(0));
   StepReport report;
   report.sample_weights = torch::tensor({0.0f, 0.0f, 1.0f, 0.0f});

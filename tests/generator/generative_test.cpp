@@ -52,8 +52,9 @@ TEST_F(Generative, LossIsTheWeightedSumOfItsTerms) {
   choice.objective.total_variation = 0.25;
   GenerativeSynthesizer synthesizer(choice, made, seeds_);
   const auto report = synthesizer.improve({16, 0.7});
-  const double expected = term(report, "one_hot") + 20 * term(report, "class_balance") + 0.5 * term(report, "activation") +
-                          term(report, "batch_norm") + 0.25 * term(report, "total_variation") + 0.7 * term(report, "adversarial");
+  const double expected = term(report, "one_hot") + 20 * term(report, "class_balance") +
+                          0.5 * term(report, "activation") + term(report, "batch_norm") +
+                          0.25 * term(report, "total_variation") + 0.7 * term(report, "adversarial");
   EXPECT_NEAR(report.loss.item<double>(), expected, 1e-3 * std::abs(expected));
 }
 
@@ -80,7 +81,8 @@ TEST_F(Generative, TheAdversarialTermReachesTheGenerator) {
   // A published code base trained its baselines with student = teacher, so that this gradient was exactly zero.
   auto made = models();
   auto choice = options();
-  choice.objective = {.adversary = Adversary::kL1, .only_where_they_agree = false, .one_hot = 0, .class_balance = 0, .batch_norm = 0};
+  choice.objective = {
+      .adversary = Adversary::kL1, .only_where_they_agree = false, .one_hot = 0, .class_balance = 0, .batch_norm = 0};
   GenerativeSynthesizer synthesizer(choice, made, seeds_);
   synthesizer.improve({8, 1.0});
   double largest = 0;

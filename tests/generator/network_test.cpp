@@ -1,8 +1,7 @@
 #include "generator/networks/network.h"
 
-#include <gtest/gtest.h>
-
 #include <ATen/CPUGeneratorImpl.h>
+#include <gtest/gtest.h>
 
 #include "core/error.h"
 #include "io/safetensors.h"
@@ -72,12 +71,14 @@ TEST_P(GoldenNetwork, LoadsThePublishedNamesAndGivesPyTorchsImages) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, GoldenNetwork,
-                         ::testing::Values(NetworkKind::kSmall, NetworkKind::kLarge, NetworkKind::kDcgan, NetworkKind::kDafl),
+                         ::testing::Values(NetworkKind::kSmall, NetworkKind::kLarge, NetworkKind::kDcgan,
+                                           NetworkKind::kDafl),
                          [](const auto& info) { return std::string(enum_name(info.param)); });
 
 TEST(Network, NormalInitialisationIsDcgans) {
-  const auto network = make_network({.kind = NetworkKind::kDcgan, .latent_size = 64, .initialisation = Initialisation::kNormal},
-                                    image(3, 32), generator());
+  const auto network =
+      make_network({.kind = NetworkKind::kDcgan, .latent_size = 64, .initialisation = Initialisation::kNormal},
+                   image(3, 32), generator());
   for (const auto& item : network->named_parameters()) {
     if (item.value().dim() < 2) continue;
     EXPECT_NEAR(item.value().std().item<double>(), 0.02, 0.002) << item.key();

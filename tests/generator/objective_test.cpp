@@ -78,10 +78,12 @@ TEST_F(Objective, AdversarialTermsEqualPyTorchInBothArguments) {
 }
 
 TEST_F(Objective, AdversarialTermIsLowWhereTheyDisagreeMore) {
-  const auto teacher = torch::tensor({{2.0f, 0.0f}}), near = torch::tensor({{1.9f, 0.0f}}), far = torch::tensor({{0.1f, 0.0f}});
+  const auto teacher = torch::tensor({{2.0f, 0.0f}}), near = torch::tensor({{1.9f, 0.0f}}),
+             far = torch::tensor({{0.1f, 0.0f}});
   for (const auto adversary : {Adversary::kKl, Adversary::kL1, Adversary::kJs}) {
     const ObjectiveOptions options{.adversary = adversary};
-    EXPECT_LT(adversarial_loss(far, teacher, options).item<double>(), adversarial_loss(near, teacher, options).item<double>())
+    EXPECT_LT(adversarial_loss(far, teacher, options).item<double>(),
+              adversarial_loss(near, teacher, options).item<double>())
         << enum_name(adversary);
   }
 }

@@ -59,22 +59,27 @@ TEST_F(ClassifierFile, BringsArchitectureInputAndWeights) {
 
 TEST_F(ClassifierFile, AStateDictForPythonNeedsArchitectureAndInputFromTheConfiguration) {
   save_classifier(path(".pth"), *model_, "resnet8", grey());
-  EXPECT_NE(refusal([&] { load_classifier({.architecture = "", .checkpoint = path(".pth")}, grey(), generator(2)); })
-                .find("architecture"),
+  EXPECT_NE(refusal([&] {
+              load_classifier({.architecture = "", .checkpoint = path(".pth")}, grey(), generator(2));
+            }).find("architecture"),
             std::string::npos);
-  EXPECT_NE(
-      refusal([&] { load_classifier({.architecture = "resnet8", .checkpoint = path(".pth")}, std::nullopt, generator(2)); })
-          .find("input"),
-      std::string::npos);
-  EXPECT_EQ(load_classifier({.architecture = "resnet8", .checkpoint = path(".pth")}, grey(), generator(2)).input, grey());
+  EXPECT_NE(refusal([&] {
+              load_classifier({.architecture = "resnet8", .checkpoint = path(".pth")}, std::nullopt, generator(2));
+            }).find("input"),
+            std::string::npos);
+  EXPECT_EQ(load_classifier({.architecture = "resnet8", .checkpoint = path(".pth")}, grey(), generator(2)).input,
+            grey());
 }
 
 TEST_F(ClassifierFile, RefusesWhatDoesNotFit) {
-  const auto wrong = refusal([&] { load_classifier({.architecture = "resnet20", .checkpoint = path()}, std::nullopt, generator(2)); });
+  const auto wrong =
+      refusal([&] { load_classifier({.architecture = "resnet20", .checkpoint = path()}, std::nullopt, generator(2)); });
   EXPECT_NE(wrong.find("resnet8"), std::string::npos) << wrong;
   ImageSpec more = grey();
   more.classes = 100;
-  EXPECT_NE(refusal([&] { load_classifier({.architecture = "", .checkpoint = path()}, more, generator(2)); }).find("10 classes"),
+  EXPECT_NE(refusal([&] {
+              load_classifier({.architecture = "", .checkpoint = path()}, more, generator(2));
+            }).find("10 classes"),
             std::string::npos);
   ImageSpec shifted = grey();
   shifted.mean = {0.5};
@@ -82,9 +87,11 @@ TEST_F(ClassifierFile, RefusesWhatDoesNotFit) {
 }
 
 TEST_F(ClassifierFile, HostileMetadataIsOneLine) {
-  for (const char* json : {"", "{", "[]", "{\"channels\":1}", "{\"channels\":-1,\"height\":32,\"width\":32,\"classes\":10,\"mean\":[],\"stddev\":[]}",
-                           "{\"channels\":1,\"height\":1e30,\"width\":32,\"classes\":10,\"mean\":[],\"stddev\":[]}",
-                           "{\"channels\":1,\"height\":32,\"width\":32,\"classes\":10,\"mean\":[1,2],\"stddev\":[0]}"}) {
+  for (const char* json :
+       {"", "{", "[]", "{\"channels\":1}",
+        "{\"channels\":-1,\"height\":32,\"width\":32,\"classes\":10,\"mean\":[],\"stddev\":[]}",
+        "{\"channels\":1,\"height\":1e30,\"width\":32,\"classes\":10,\"mean\":[],\"stddev\":[]}",
+        "{\"channels\":1,\"height\":32,\"width\":32,\"classes\":10,\"mean\":[1,2],\"stddev\":[0]}"}) {
     const auto message = refusal([&] { image_spec_from_json(json, "file"); });
     EXPECT_NE(message, "") << json;
     EXPECT_EQ(message.find('\n'), std::string::npos) << message;
