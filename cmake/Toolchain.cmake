@@ -3,7 +3,7 @@ set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
 # Not CMAKE_POSITION_INDEPENDENT_CODE: programs would get -fPIE, and one precompiled header must serve them and libraries.
-add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fPIC>)
+add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fPIC> $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-fPIC>)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)  # an installed program still finds LibTorch in its cache
 
