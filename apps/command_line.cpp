@@ -79,6 +79,12 @@ int run_command_line(int argc, char** argv) {
       "5 out of memory, 128+n stopped by signal n");
   add_run_verbs(app, console);
   add_evaluate(app, console);
+  add_report(app, console);
+  add_inspect(app, console);
+  add_convert(app, console);
+  add_config(app, console);
+  add_list(app, console);
+  add_doctor(app, console);
 
   try {
     return parse_and_run(app, argc, argv);

@@ -1,0 +1,61 @@
+// drystill doctor: what this program and machine can do, and how to mend what they cannot.
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+#include <torch/cuda.h>
+#include <torch/headeronly/version.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+
+#include "apps/commands.h"
+#include "apps/console.h"
+#include "apps/version.h"
+#include "core/error.h"
+#include "kernels/cpu/capability.h"
+
+namespace drystill::apps {
+namespace {
+
+bool can_write_here() {
+  const std::filesystem::path probe = ".drystill-doctor";
+  const bool written = static_cast<bool>(std::ofstream(probe) << "x" << std::flush);
+  std::error_code ignored;
+  std::filesystem::remove(probe, ignored);
+  return written;
+}
+
+void doctor(const Console& console) {
+  std::vector<std::string> problems;
+  std::vector<std::pair<std::string, std::string>> facts = {
+      {"drystill", version()},
+      {"revision", revision()},
+      {"libtorch", TORCH_VERSION},
+      {"cpu_capability", at::get_cpu_capability()},
+      {"threads", std::to_string(at::get_num_threads())},
+      {"fast_kernels", kernels::cpu::has_fast_path(torch::kFloat32) ? "yes" : "no (reference code)"},
+      {"cuda",
+       torch::cuda::is_available() ? std::to_string(torch::cuda::device_count()) + " device(s)" : "none usable"}};
+  std::error_code error;
+  const auto space = std::filesystem::space(".", error);
+  constexpr std::uintmax_t kGigabyte = 1'000'000'000;
+  if (!error) {
+    facts.emplace_back("free_disk_gb", std::to_string(space.available / kGigabyte));
+    if (space.available < kGigabyte)
+      problems.emplace_back("less than 1 GB of disk is free here: runs write checkpoints; free some");
+  }
+  if (!can_write_here()) problems.emplace_back("this folder cannot be written: run elsewhere, or give --out FOLDER");
+  for (const auto& problem : problems) facts.emplace_back("problem", problem);
+  console.result(facts);
+  if (!problems.empty()) throw RunError(std::to_string(problems.size()) + " problem(s) found");
+}
+
+}  // namespace
+
+void add_doctor(CLI::App& app, const Console& console) {
+  CLI::App* verb = app.add_subcommand("doctor", "versions, devices, threads, disk; a fix line per problem");
+  verb->callback([&console] { doctor(console); });
+}
+
+}  // namespace drystill::apps

@@ -1,0 +1,88 @@
+// drystill list: the names that configurations use.
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+
+#include "apps/commands.h"
+#include "apps/console.h"
+#include "core/error.h"
+#include "distiller/options.h"
+#include "vision/zoo.h"
+
+namespace drystill::apps {
+namespace {
+
+using Names = std::vector<std::pair<std::string, std::string>>;
+
+template <class Enum>
+void add_enum(Names& names, const std::string& key) {
+  std::string values;
+  for (const auto value : enum_names(Enum{})) values += (values.empty() ? "" : ", ") + std::string(value);
+  names.emplace_back(key, values);
+}
+
+template <class Variant, std::size_t... I>
+std::string alternatives(std::index_sequence<I...>) {
+  std::string values;
+  ((values += (I > 0 ? ", " : "") + std::string(std::variant_alternative_t<I, Variant>::kName)), ...);
+  return values;
+}
+
+template <class Variant>
+std::string alternatives() {
+  return alternatives<Variant>(std::make_index_sequence<std::variant_size_v<Variant>>());
+}
+
+// The first comment line of each file in configs/presets of the working directory.
+Names presets() {
+  const std::filesystem::path folder = "configs/presets";
+  if (!std::filesystem::is_directory(folder)) {
+    throw InputError("configs/presets: no such folder here; run this in a checkout of Drystill");
+  }
+  Names names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().extension() != ".yaml") continue;
+    std::ifstream file(entry.path());
+    std::string line;
+    std::getline(file, line);
+    names.emplace_back(entry.path().string(), line.starts_with("# ") ? line.substr(2) : "");
+  }
+  return names;
+}
+
+Names names_of(const std::string& kind) {
+  Names names;
+  if (kind == "models") {
+    for (const auto& model : vision::classifiers()) names.emplace_back(model.name, model.description);
+  } else if (kind == "datasets") {
+    names.emplace_back("format", alternatives<vision::DatasetOptions>());
+  } else if (kind == "losses") {
+    add_enum<distiller::LossKind>(names, "loss.kind");
+    add_enum<generator::Adversary>(names, "generator.objective.adversary");
+  } else if (kind == "methods") {
+    names.emplace_back("task", alternatives<distiller::RunConfig>());
+    names.emplace_back("generator.method", alternatives<generator::SynthesizerOptions>());
+    names.emplace_back("curriculum.method", alternatives<curriculum::SchedulerOptions>());
+    add_enum<curriculum::Pacing>(names, "curriculum.pacing");
+    names.emplace_back("optimizer.method", alternatives<OptimizerOptions>());
+    add_enum<distiller::ScheduleKind>(names, "schedule.kind");
+  } else {
+    names = presets();
+  }
+  return names;
+}
+
+}  // namespace
+
+void add_list(CLI::App& app, const Console& console) {
+  auto kind = std::make_shared<std::string>();
+  CLI::App* verb =
+      app.add_subcommand("list", "names that configurations use: methods, models, datasets, losses, presets");
+  verb->add_option("kind", *kind, "methods, models, datasets, losses or presets")
+      ->required()
+      ->check(CLI::IsMember({"methods", "models", "datasets", "losses", "presets"}));
+  verb->callback([kind, &console] { console.result(names_of(*kind)); });
+}
+
+}  // namespace drystill::apps

@@ -1,0 +1,90 @@
+// drystill inspect, drystill convert: model files.
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "apps/commands.h"
+#include "apps/console.h"
+#include "core/error.h"
+#include "io/model_file.h"
+#include "journal/table.h"
+
+namespace drystill::apps {
+namespace {
+
+std::string shape_text(const std::vector<std::int64_t>& shape) {
+  std::string text = "[";
+  for (std::size_t i = 0; i < shape.size(); ++i) text += (i > 0 ? ", " : "") + std::to_string(shape[i]);
+  return text + "]";
+}
+
+std::string shortened(const std::string& text) {
+  constexpr std::size_t kLongest = 200;  // recipes are whole configuration files; --json shows all
+  const std::string line = text.substr(0, text.find('\n'));
+  return line.size() == text.size() && line.size() <= kLongest ? line : line.substr(0, kLongest) + " ...";
+}
+
+void inspect(const std::string& path, const Console& console) {
+  const io::FileDescription file = io::describe_model(path);
+  if (console.json) {
+    nlohmann::ordered_json tensors = nlohmann::ordered_json::array();
+    for (const auto& tensor : file.tensors) {
+      tensors.push_back(
+          {{"name", tensor.name}, {"dtype", tensor.dtype}, {"shape", tensor.shape}, {"bytes", tensor.bytes}});
+    }
+    const nlohmann::ordered_json object = {{"format", file.format},
+                                           {"file_bytes", file.file_bytes},
+                                           {"parameters", file.parameters},
+                                           {"metadata", file.metadata},
+                                           {"tensors", tensors}};
+    console.print(object.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+    return;
+  }
+  journal::Table table({{.name = "tensor"}, {.name = "dtype"}, {.name = "shape"}, {.name = "bytes"}});
+  for (const auto& tensor : file.tensors) {
+    table.add_row({tensor.name, tensor.dtype, shape_text(tensor.shape), static_cast<std::int64_t>(tensor.bytes)});
+  }
+  console.print(table.to_text());
+  std::vector<std::pair<std::string, std::string>> facts = {{"format", file.format},
+                                                            {"file_bytes", std::to_string(file.file_bytes)},
+                                                            {"tensors", std::to_string(file.tensors.size())},
+                                                            {"parameters", std::to_string(file.parameters)}};
+  for (const auto& [name, value] : file.metadata) facts.emplace_back(name, shortened(value));
+  console.result(facts);
+}
+
+struct ConvertArguments {
+  std::string in, out;
+  bool force = false;
+};
+
+void convert(const ConvertArguments& arguments, const Console& console) {
+  if (std::filesystem::exists(arguments.out) && !arguments.force) {
+    throw ConfigError(arguments.out + ": exists; choose another name, or --force to replace it");
+  }
+  const io::TensorFile file = io::read_model(arguments.in);
+  io::write_model(arguments.out, file);
+  console.result({{"written", arguments.out}, {"tensors", std::to_string(file.tensors.size())}});
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& app, const Console& console) {
+  auto path = std::make_shared<std::string>();
+  CLI::App* verb = app.add_subcommand("inspect", "tensors, types and metadata of a .safetensors, .pth or .pt file");
+  verb->add_option("file", *path, "model file")->required();
+  verb->callback([path, &console] { inspect(*path, console); });
+}
+
+void add_convert(CLI::App& app, const Console& console) {
+  auto arguments = std::make_shared<ConvertArguments>();
+  CLI::App* verb = app.add_subcommand("convert", "a model file into another format, by the extension of OUT");
+  verb->add_option("in", arguments->in, "model file to read")->required();
+  verb->add_option("out", arguments->out, "file to write: .safetensors, .pth or .pt (for Python's torch.load)")
+      ->required();
+  verb->add_flag("--force", arguments->force, "replace OUT where it exists");
+  verb->callback([arguments, &console] { convert(*arguments, console); });
+}
+
+}  // namespace drystill::apps
