@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "vision/batch_norm_tap.h"
 #include "vision/zoo.h"
 
 namespace drystill::generator {
@@ -71,7 +72,7 @@ TEST_F(Generative, BatchNormTermIsThatOfAForwardByHand) {
   vision::BatchNormTap tap(*made.teacher, [&](const torch::Tensor& input, const vision::BatchNorm2d& layer) {
     const auto mean = input.mean({0, 2, 3});
     const auto variance = input.transpose(0, 1).reshape({input.size(1), -1}).var(1, /*unbiased=*/false);
-    sum += (layer.running_var - variance).norm().item<double>() + (layer.running_mean - mean).norm().item<double>();
+    sum += (layer.running_var() - variance).norm().item<double>() + (layer.running_mean() - mean).norm().item<double>();
   });
   made.teacher->forward(normalised);
   EXPECT_NEAR(term(report, "batch_norm"), sum, 1e-3 * sum);

@@ -73,7 +73,7 @@ TEST_P(GoldenNetwork, LoadsThePublishedNamesAndGivesPyTorchsImages) {
 INSTANTIATE_TEST_SUITE_P(Kinds, GoldenNetwork,
                          ::testing::Values(NetworkKind::kSmall, NetworkKind::kLarge, NetworkKind::kDcgan,
                                            NetworkKind::kDafl),
-                         [](const auto& info) { return std::string(enum_name(info.param)); });
+                         [](const auto& kind) { return std::string(enum_name(kind.param)); });
 
 TEST(Network, NormalInitialisationIsDcgans) {
   const auto network =

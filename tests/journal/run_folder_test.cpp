@@ -158,7 +158,8 @@ TEST(RunFolderDeathTest, AFullDiskLeavesTheOldStatus) {
         auto folder = RunFolder::create(base / "a", OnExists::kError, facts());
         folder.set_status(RunState::kRunning, 7);
         std::signal(SIGXFSZ, SIG_IGN);
-        const rlimit limit{16, 16};
+        rlimit limit = {};
+        limit.rlim_cur = limit.rlim_max = 16;
         setrlimit(RLIMIT_FSIZE, &limit);
         try {
           folder.set_status(RunState::kRunning, 8);

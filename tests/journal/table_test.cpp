@@ -43,7 +43,7 @@ TEST(Table, JsonKeepsTheNumbers) {
 
 TEST(Table, NumbersThatAreNone) {
   Table table({{.name = "x", .decimals = 1}});
-  for (const double value : {std::nan(""), -INFINITY, 1.79e308}) table.add_row({value});
+  for (const double value : std::initializer_list<double>{std::nan(""), -INFINITY, 1.79e308}) table.add_row({value});
   EXPECT_EQ(table.text_of(0, 0), "nan");
   EXPECT_EQ(table.text_of(1, 0), "-inf");
   EXPECT_EQ(table.text_of(2, 0).size(), 311u);
