@@ -11,8 +11,11 @@ namespace drystill {
 Optimizer::Optimizer(std::vector<torch::Tensor> parameters, const OptimizerOptions& options)
     : parameters_(std::move(parameters)), options_(options), learning_rate_(peak_learning_rate()) {
   const bool is_adam = std::holds_alternative<AdamOptions>(options_);
+  // Without momentum the fused kernel refuses buffers.
+  const auto* sgd = std::get_if<SgdOptions>(&options_);
+  const bool has_first = sgd == nullptr || sgd->momentum > 0;
   for (const auto& parameter : parameters_) {
-    first_.push_back(torch::zeros_like(parameter));
+    if (has_first) first_.push_back(torch::zeros_like(parameter));
     if (is_adam) {
       second_.push_back(torch::zeros_like(parameter));
       counts_.push_back(torch::zeros({}, parameter.options().dtype(torch::kFloat32)));
@@ -38,7 +41,7 @@ void Optimizer::step() {
     // The fused kernels walk parameter and gradient in memory order: both must have the same strides.
     gradients.push_back(
         gradient.strides() == parameters_[i].strides() ? gradient : torch::empty_like(parameters_[i]).copy_(gradient));
-    first.push_back(first_[i]);
+    if (!first_.empty()) first.push_back(first_[i]);
     if (!second_.empty()) {
       second.push_back(second_[i]);
       counts.push_back(counts_[i]);
@@ -70,7 +73,7 @@ void Optimizer::save(StateWriter writer) const {
   writer.real("learning_rate", learning_rate_);
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const std::string index = std::to_string(i);
-    writer.tensor("first." + index, first_[i]);
+    if (!first_.empty()) writer.tensor("first." + index, first_[i]);
     if (!second_.empty()) {
       writer.tensor("second." + index, second_[i]);
       writer.tensor("count." + index, counts_[i]);
@@ -82,7 +85,7 @@ void Optimizer::load(const StateReader& reader) {
   learning_rate_ = reader.real("learning_rate");
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const std::string index = std::to_string(i);
-    reader.copy_into("first." + index, first_[i]);
+    if (!first_.empty()) reader.copy_into("first." + index, first_[i]);
     if (!second_.empty()) {
       reader.copy_into("second." + index, second_[i]);
       reader.copy_into("count." + index, counts_[i]);

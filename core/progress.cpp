@@ -124,7 +124,7 @@ class Reporter : public Progress {
   std::string bar_line() const {
     std::string after = join({now_.counts(), now_.eta(), now_.speed(), now_.fields});
     // The last column stays free: writing into it makes some terminals wrap, and a wrapped bar cannot be erased.
-    const std::size_t room = static_cast<std::size_t>(std::max(style_.width - 1, 10));
+    const std::size_t room = static_cast<std::size_t>(std::max(style_.width - 1, 1));
     if (now_.total <= 0) return after.substr(0, room);
 
     const std::string percent = format("%3.0f%% ", 100 * now_.share());

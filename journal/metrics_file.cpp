@@ -28,6 +28,7 @@ std::string json_string(std::string_view text) {
 std::string number(double value) {
   if (std::isnan(value)) return "\"nan\"";
   if (std::isinf(value)) return value > 0 ? "\"inf\"" : "\"-inf\"";
+  if (value == 0 && std::signbit(value)) return "-0.0";  // "-0" would read back as the integer 0
   std::array<char, 32> buffer;
   const auto result = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value);  // shortest that reads back
   return {buffer.data(), result.ptr};

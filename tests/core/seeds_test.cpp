@@ -22,7 +22,6 @@ TEST(Seeds, OtherSeedsAndNamesGiveOtherStreams) {
   const auto numbers = draw(a.stream("latent"));
   EXPECT_FALSE(numbers.equal(draw(b.stream("latent"))));
   EXPECT_FALSE(numbers.equal(draw(a.stream("latent2"))));
-  EXPECT_FALSE(numbers.equal(draw(a.cpu_stream("latent"))));
 }
 
 TEST(Seeds, OneStreamDoesNotDisturbAnother) {

