@@ -163,7 +163,8 @@ std::vector<double> axis_ticks(double low, double high, int count) {
   std::vector<double> ticks;
   // Multiples, not sums: sums drift, and 0 would print as 1e-17.
   const double first = std::ceil(low / step - 1e-9), last = std::floor(high / step + 1e-9);
-  if (!(last - first < 100)) return {};  // the range is narrower than a double resolves
+  constexpr double kExact = 9007199254740992;  // 2^53: beyond it, k + 1 may equal k
+  if (!(last - first < 100) || std::abs(first) >= kExact || std::abs(last) >= kExact) return {};
   for (double k = first; k <= last; ++k) ticks.push_back(k == 0 ? 0 : k * step);
   return ticks;
 }
