@@ -63,6 +63,8 @@ RunResult run_loop(const LoopOptions& options, const LoopParts& parts) {
     step = restore(parts, window, io::load_checkpoint(*newest).state);
     parts.journal.truncate_after(step);
     parts.journal.info("resumed at step " + std::to_string(step));
+  } else {
+    parts.journal.truncate_after(-1);  // a life that was killed before its first checkpoint left its lines behind
   }
   std::int64_t saved_step = step;
   const auto save = [&] {

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Compiles and links the kernels and their tests with CUDA on. Needs nvcc, no GPU; nothing is run.
+# Compiles and links the kernels, their tests and benchmarks, and the program with CUDA on. Needs nvcc, no GPU; nothing is
+# run.
 # One architecture stands for all: what this proves is that the code compiles and links.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -12,4 +13,4 @@ if [[ -z $nvcc ]]; then
 fi
 
 export DRYSTILL_CMAKE_ARGS="-DCMAKE_CUDA_COMPILER=$nvcc -DCMAKE_CUDA_ARCHITECTURES=${DRYSTILL_CUDA_ARCHITECTURES:-90}"
-scripts/build.sh cuda drystill_kernels drystill_kernels_test
+scripts/build.sh cuda-compile drystill_kernels_test drystill_kernels_cuda_test drystill_kernels_cuda_bench drystill

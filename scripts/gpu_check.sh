@@ -5,8 +5,8 @@
 #                                                           that machine needs no GPU
 #   scripts/gpu_check.sh run [OUT_DIR]                      inside the unpacked bundle, on the machine with the GPU
 #
-# `run` executes every CUDA test against the reference, compute-sanitizer where it is installed, and the kernel benchmarks,
-# and writes OUT_DIR/gpu_check.json and gpu_check.md. It exits with 1 when anything failed; what could not run is named.
+# `run` executes every CUDA test against the reference, compute-sanitizer where it is installed, the kernel benchmarks and
+# a training step against its Python peers, and writes OUT_DIR/gpu_check.json and gpu_check.md. It exits with 1 when anything failed; what could not run is named.
 set -euo pipefail
 
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
@@ -23,7 +23,8 @@ bundle() {
   trap "rm -rf '$stage'" EXIT
   mkdir -p "$stage/gpu_check/bin" "$stage/gpu_check/lib"
   local program
-  for program in tests/kernels/drystill_kernels_cuda_test bench/kernels/drystill_kernels_cuda_bench; do
+  for program in tests/kernels/drystill_kernels_cuda_test bench/kernels/drystill_kernels_cuda_bench \
+    bench/distiller/drystill_step_bench; do
     [[ -x "$build/$program" ]] || die "$build/$program is missing: configure with -DDRYSTILL_CUDA=ON -DDRYSTILL_BUILD_BENCH=ON, build $(basename "$program")"
     cp "$build/$program" "$stage/gpu_check/bin/"
     # What the other machine may lack: of the libraries the program itself names, all but the C library, the compiler's
@@ -35,7 +36,9 @@ bundle() {
       done
   done
   strip --strip-unneeded "$stage"/gpu_check/bin/*
-  cp "${BASH_SOURCE[0]}" "$here/../tools/gpu_report.py" "$stage/gpu_check/"
+  cp "${BASH_SOURCE[0]}" "$here/../tools/gpu_report.py" "$here/../tools/compare_vision_step.py" "$stage/gpu_check/"
+  mkdir "$stage/gpu_check/peers"
+  cp "$here/../tools/peers/vision_step.py" "$stage/gpu_check/peers/"
   git -C "$here" rev-parse HEAD >"$stage/gpu_check/revision.txt" 2>/dev/null || echo unknown >"$stage/gpu_check/revision.txt"
   tar -C "$stage" -czf "$output" gpu_check
   local bytes
@@ -76,6 +79,8 @@ run() {
     echo "compute-sanitizer missing" >>"$out/steps.txt"
   fi
   step benchmarks "$here/bin/drystill_kernels_cuda_bench" --benchmark_out="$out/benchmarks.json" --benchmark_out_format=json
+  step training python3 "$here/compare_vision_step.py" "$here/bin/drystill_step_bench" --device cuda --batch 256 --repeat 5 \
+    --bf16 --json "$out/training.json"
   python3 "$here/gpu_report.py" "$out" "$(cat "$here/revision.txt")"
 }
 

@@ -135,6 +135,15 @@ TEST_F(Loop, AStepThatDivergesThrowsAtOnceAndKeepsTheLastCheckpoint) {
   EXPECT_EQ(StateReader(state).integer("step"), 14);
 }
 
+TEST_F(Loop, ALifeThatEndedBeforeItsFirstCheckpointLeavesNoMetricsBehind) {
+  Sum whole, first, second;
+  run(folder_ / "whole", whole);
+  first.fail_at = 10;  // the first checkpoint is at 14, lines stand at 3, 6, 7 and 9
+  EXPECT_THROW(run(folder_ / "parts", first), DivergedError);
+  run(folder_ / "parts", second);
+  EXPECT_EQ(metrics(folder_ / "parts"), metrics(folder_ / "whole"));
+}
+
 TEST_F(Loop, AFinishedRunStartedAgainDoesNothingTwice) {
   Sum first, second;
   run(folder_ / "run", first);

@@ -1,4 +1,4 @@
-"""The Python peer of bench/distiller/step_bench: one CuDFKD generator step plus ten student steps, timed.
+"""The Python peer of bench/distiller/step_bench.cpp: one CuDFKD generator step plus ten student steps, timed.
 
     python tools/peers/vision_step.py --style published --batch 128 --repeat 3
     python tools/peers/vision_step.py --style careful [--bf16]
@@ -11,6 +11,7 @@ channels-last, torch.var_mean. Same models, same losses, same batch. Prints one 
 """
 import argparse
 import json
+import math
 import statistics
 import time
 
@@ -63,7 +64,7 @@ class Generator(nn.Module):
         return self.main(self.project(z).view(-1, 256, 8, 8).contiguous(memory_format=self.format))
 
 
-MEAN, STD = torch.tensor([0.4914, 0.4822, 0.4465]).view(1, 3, 1, 1), torch.tensor([0.2023, 0.1994, 0.2010]).view(1, 3, 1, 1)
+MEAN, STD = (torch.tensor(values).view(1, 3, 1, 1) for values in ([0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.2010]))
 
 
 class PublishedTap:
@@ -88,9 +89,9 @@ class CarefulTap(PublishedTap):
             self.distance = torch.norm(layer.running_var - var) + torch.norm(layer.running_mean - mean)
 
 
-def step_functions(style, batch, bf16):
+def step_functions(style, batch, bf16, device):
     careful = style == "careful"
-    teacher, student, generator = WideResNet(40, 2).eval(), WideResNet(16, 1), Generator()
+    teacher, student, generator = (m.to(device) for m in (WideResNet(40, 2).eval(), WideResNet(16, 1), Generator()))
     taps = [(CarefulTap if careful else PublishedTap)(m) for m in teacher.modules() if isinstance(m, nn.BatchNorm2d)]
     if careful:
         teacher.requires_grad_(False)
@@ -99,8 +100,10 @@ def step_functions(style, batch, bf16):
         generator.format = torch.channels_last
     adam = torch.optim.Adam(generator.parameters(), lr=1e-3, betas=(0.9, 0.99))
     sgd = torch.optim.SGD(student.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
-    normalise = lambda x: (x - MEAN) / STD
-    autocast = lambda: torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16)
+    mean, std = MEAN.to(device), STD.to(device)
+    normalise = lambda x: (x - mean) / std
+    latent = lambda: torch.randn(batch, generator.latent, device=device)
+    autocast = lambda: torch.autocast(device, dtype=torch.bfloat16, enabled=bf16)
 
     def generator_step():
         student.eval(), generator.train()
@@ -108,7 +111,7 @@ def step_functions(style, batch, bf16):
             student.requires_grad_(False)
             CarefulTap.armed = True
         with autocast():
-            x = normalise(generator(torch.randn(batch, generator.latent)))
+            x = normalise(generator(latent()))
             t, s = teacher(x).float(), student(x).float()
         if careful:
             CarefulTap.armed = False
@@ -127,7 +130,7 @@ def step_functions(style, batch, bf16):
     def student_step():
         student.train(), generator.eval()
         with torch.no_grad(), autocast():
-            x = generator(torch.randn(batch, generator.latent))
+            x = generator(latent())
             if not careful:
                 torch.sort(x)
             x = normalise(x)
@@ -135,7 +138,7 @@ def step_functions(style, batch, bf16):
         with autocast():
             s = student(x).float()
         loss = F.l1_loss(s, t)
-        weight = (1 + torch.exp(torch.tensor(-2.0))) / (1 + torch.exp(loss.detach() - 2))
+        weight = (1 + math.exp(-2.0)) / (1 + torch.exp(loss.detach() - 2))
         sgd.zero_grad()
         (weight * loss).backward()
         sgd.step()
@@ -151,12 +154,13 @@ def main():
     parser.add_argument("--repeat", type=int, default=3, help="rounds of one generator step and --student-steps student steps")
     parser.add_argument("--student-steps", type=int, default=10)
     parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--bf16", action="store_true")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
     torch.manual_seed(0)
-    generator_step, student_step = step_functions(options.style, options.batch, options.bf16)
+    generator_step, student_step = step_functions(options.style, options.batch, options.bf16, options.device)
     generator_step(), student_step()  # warm-up
     generator_seconds, student_seconds = [], []
     for _ in range(options.repeat):
