@@ -1,11 +1,13 @@
-# drystill_room(<room> SOURCES ... [USES room ...] [PRIVATE_LIBRARIES ...] [NO_TORCH])
+# drystill_room(<room> SOURCES ... [USES room ...] [PRIVATE_LIBRARIES ...] [APART file ...] [NO_TORCH])
 #
 # Adds the static library drystill_<room> (alias drystill::<room>). USES names rooms below it. A room that is not defined
-# yet is refused, so a cycle cannot be written down. NO_TORCH keeps LibTorch and its precompiled header away.
+# yet is refused, so a cycle cannot be written down. NO_TORCH keeps LibTorch and its precompiled header away. The presets
+# compile several files of a room at once (CMAKE_UNITY_BUILD), which halves a clean build; APART names those that must be
+# compiled alone, because they share names in their anonymous namespaces with others.
 set(DRYSTILL_INSTALL_INCLUDE_DIR include/drystill)
 
 function(drystill_room room)
-  cmake_parse_arguments(PARSE_ARGV 1 ARG "NO_TORCH" "" "SOURCES;USES;PRIVATE_LIBRARIES")
+  cmake_parse_arguments(PARSE_ARGV 1 ARG "NO_TORCH" "" "SOURCES;USES;PRIVATE_LIBRARIES;APART")
   foreach(used IN LISTS ARG_USES)
     if(NOT TARGET drystill_${used})
       message(FATAL_ERROR "Room '${room}' uses room '${used}', which is not defined yet: arrows point down only")
@@ -13,6 +15,7 @@ function(drystill_room room)
   endforeach()
   add_library(drystill_${room} STATIC ${ARG_SOURCES})
   add_library(drystill::${room} ALIAS drystill_${room})
+  set_source_files_properties(${ARG_APART} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
   set_target_properties(drystill_${room} PROPERTIES EXPORT_NAME ${room})
   list(TRANSFORM ARG_USES PREPEND drystill_)
   target_include_directories(drystill_${room} PUBLIC

@@ -97,6 +97,7 @@ ClassifierRunResult distill_classifier(const DistillClassifier& options, const R
 
   SyntheticSource source({.batch = options.batch,
                           .student_steps_per_generator_step = options.student_steps_per_generator_step,
+                          .generator_batch = options.generator_batch,
                           .reuse_generator_batch = options.reuse_generator_batch,
                           .augment = options.augment,
                           .replay = options.replay},

@@ -138,6 +138,7 @@ struct DistillClassifier {
   ScheduleOptions schedule;
   std::int64_t batch = 256;
   std::int64_t student_steps_per_generator_step = 10;
+  std::int64_t generator_batch = 0;
   bool reuse_generator_batch = false;
   std::optional<vision::DatasetOptions> evaluation;
 
@@ -157,6 +158,7 @@ struct DistillClassifier {
     field("batch", batch, "samples a step", at_least(1));
     field("student_steps_per_generator_step", student_steps_per_generator_step, "student steps per generator step",
           at_least(1));
+    field("generator_batch", generator_batch, "images a generator step; 0: as many as a student step", at_least(0));
     field("reuse_generator_batch", reuse_generator_batch,
           "the first student step after a generator step uses its images and the teacher's logits: one forward less");
     field("evaluation", evaluation, "real held-out data for reports only; training never opens it");

@@ -26,8 +26,9 @@ SyntheticSource::SyntheticSource(const SyntheticSourceOptions& options, generato
 Batch SyntheticSource::next(const curriculum::StagePlan& plan) {
   torch::Tensor generator_images, generator_logits;
   if (plan.step % options_.student_steps_per_generator_step == 0) {
-    auto report = synthesizer_.improve({options_.batch, plan.adversarial_weight});
-    images_synthesized_ += options_.batch;
+    const std::int64_t count = options_.generator_batch > 0 ? options_.generator_batch : options_.batch;
+    auto report = synthesizer_.improve({count, plan.adversarial_weight});
+    images_synthesized_ += count;
     newest_terms_.clear();
     newest_terms_.emplace_back("loss", report.loss.item<double>());
     for (const auto& [name, value] : report.terms) newest_terms_.emplace_back(name, value.item<double>());
@@ -46,15 +47,19 @@ Batch SyntheticSource::next(const curriculum::StagePlan& plan) {
               : 0;
   const std::int64_t fresh_count = options_.batch - replayed;
 
-  torch::Tensor images;
+  std::vector<torch::Tensor> fresh;
+  std::int64_t reused = 0;
   if (generator_images.defined()) {
-    images = generator_images.narrow(0, 0, fresh_count);
+    reused = std::min(fresh_count, generator_images.size(0));
+    fresh.push_back(generator_images.narrow(0, 0, reused));
     // The teacher's answer holds for exactly these pixels: not for augmented ones.
-    if (replayed == 0 && !augmented) batch.teacher_logits = generator_logits;
-  } else {
-    images = synthesizer_.sample(fresh_count);
-    images_synthesized_ += fresh_count;
+    if (reused == options_.batch && !augmented) batch.teacher_logits = generator_logits.narrow(0, 0, reused);
   }
+  if (reused < fresh_count || fresh.empty()) {
+    fresh.push_back(synthesizer_.sample(fresh_count - reused));
+    images_synthesized_ += fresh_count - reused;
+  }
+  torch::Tensor images = fresh.size() == 1 ? fresh.front() : torch::cat(fresh);
 
   if (options_.replay.capacity > 0) {
     auto slots = torch::full({options_.batch}, -1, torch::kInt64);

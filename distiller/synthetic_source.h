@@ -13,6 +13,7 @@ namespace drystill::distiller {
 struct SyntheticSourceOptions {
   std::int64_t batch = 256;
   std::int64_t student_steps_per_generator_step = 10;
+  std::int64_t generator_batch = 0;  // 0: `batch`
   bool reuse_generator_batch = false;
   vision::AugmentOptions augment;
   curriculum::ReplayOptions replay;

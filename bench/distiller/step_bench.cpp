@@ -1,5 +1,6 @@
-// One CuDFKD generator step and ten student steps, WRN-40-2 -> WRN-16-1, through the classes a run uses. The Python peer
-// is tools/peers/vision_step.py; tools/compare_vision_step.py times both in turn. Prints one JSON line: medians in seconds.
+// One CuDFKD generator step and ten student steps, WRN-40-2 -> WRN-16-1, through the classes a run uses. The Python
+// peer is tools/peers/vision_step.py; tools/compare_vision_step.py times both in turn. Prints one JSON line: medians in
+// seconds.
 #include <fmt/format.h>
 #include <torch/types.h>
 
@@ -50,9 +51,8 @@ std::string measure(const Arguments& arguments) {
   teacher->freeze();
 
   generator::GenerativeOptions method;  // CuDFKD's figures: configs/presets/cudfkd.yaml
-  method.network = {.kind = generator::NetworkKind::kDcgan,
-                    .latent_size = 512,
-                    .initialisation = generator::Initialisation::kNormal};
+  method.network = {
+      .kind = generator::NetworkKind::kDcgan, .latent_size = 512, .initialisation = generator::Initialisation::kNormal};
   method.objective.class_balance_temperature = 20;
   const auto synthesizer = generator::make_synthesizer(
       method,
@@ -78,8 +78,7 @@ std::string measure(const Arguments& arguments) {
     if (round > 0) generator_seconds.push_back(generator);
     for (std::int64_t i = 0; i < (round > 0 ? arguments.student_steps : 1); ++i) {
       curriculum::StagePlan plan{.step = 1, .easy_threshold = 2, .pacing = curriculum::Pacing::kLog};
-      const double step =
-          timed([&] { (void)learner.step(source.next(plan), plan).loss.item<double>(); });
+      const double step = timed([&] { (void)learner.step(source.next(plan), plan).loss.item<double>(); });
       if (round > 0) student_seconds.push_back(step);
     }
   }

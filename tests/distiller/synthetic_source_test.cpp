@@ -74,6 +74,16 @@ TEST_F(Source, ReusesTheGeneratorsBatchAndTheTeachersAnswer) {
   EXPECT_EQ(synthesizer_.sampled, 4);
 }
 
+TEST_F(Source, FillsUpWhatASmallerGeneratorBatchLeavesOpen) {
+  auto source =
+      make({.batch = 4, .student_steps_per_generator_step = 2, .generator_batch = 3, .reuse_generator_batch = true});
+  const auto batch = source.next(plan(0));
+  EXPECT_EQ(numbers(batch), (std::vector<int>{200, 200, 200, 0}));
+  EXPECT_FALSE(batch.teacher_logits.defined()) << "one of the images is not the generator step's";
+  EXPECT_EQ(synthesizer_.sampled, 1);
+  EXPECT_EQ(source.images_synthesized(), 4);
+}
+
 TEST_F(Source, ReplaysTheShareAskedForOnceTheBankHoldsABatch) {
   auto source = make({.batch = 8, .replay = {.capacity = 16, .fraction = 0.25}});
   source.next(plan(0));
