@@ -14,6 +14,7 @@ function(drystill_test room)
   target_compile_definitions(${target} PRIVATE
     DRYSTILL_GOLDEN_DIR="${PROJECT_SOURCE_DIR}/tests/golden" DRYSTILL_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   # PRE_TEST: a CUDA build links on a machine where its programs cannot start, so the build must not start them.
-  gtest_discover_tests(${target} TEST_PREFIX "${room}." DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
+  # NO_PRETTY_VALUES: a parameter without a printer would put its address into the test's name.
+  gtest_discover_tests(${target} TEST_PREFIX "${room}." DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 NO_PRETTY_VALUES
     PROPERTIES TIMEOUT 300)
 endfunction()
