@@ -61,7 +61,7 @@ std::string measure(const Arguments& arguments) {
       seeds);
   SyntheticSource source({.batch = arguments.batch,
                           .student_steps_per_generator_step = arguments.student_steps,
-                          .augment = {.crop_padding = 0, .flip = false},
+                          .augment = {.crop_padding = 0, .flip = false, .mixup = 0},
                           .replay = {}},
                          *synthesizer, image, device, dtype, seeds);
   ClassifierLearner learner({.loss = {.kind = LossKind::kL1}, .optimizer = SgdOptions{}, .schedule = {}}, student,
