@@ -12,6 +12,7 @@
 #include "core/seeds.h"
 #include "core/state.h"
 #include "curriculum/scheduler.h"
+#include "distiller/language/sequence.h"
 #include "distiller/options.h"
 #include "journal/journal.h"
 
@@ -19,10 +20,11 @@ namespace drystill::distiller {
 
 // One step's training data. Undefined tensors are absent.
 struct Batch {
-  torch::Tensor inputs;          // [N, ...], as the models take them
-  torch::Tensor teacher_logits;  // [N, C] where the source already has them
-  torch::Tensor labels;          // [N] int64, real data only
-  torch::Tensor bank_slots;      // [N] int64 on the CPU: the sample's place in the replay bank, -1 for none
+  torch::Tensor inputs;             // [N, ...], as the models take them
+  torch::Tensor teacher_logits;     // [N, C] where the source already has them
+  torch::Tensor labels;             // [N] int64, real data only
+  torch::Tensor bank_slots;         // [N] int64 on the CPU: the sample's place in the replay bank, -1 for none
+  std::vector<Sequence> sequences;  // language: N completions, in place of the tensors above
 };
 
 using Metrics = std::vector<std::pair<std::string, double>>;

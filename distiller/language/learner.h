@@ -1,0 +1,62 @@
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "core/optimizer.h"
+#include "distiller/language/loss_terms.h"
+#include "distiller/language/options.h"
+#include "distiller/language/packing.h"
+#include "distiller/language/sequence.h"
+#include "distiller/language/teacher.h"
+#include "distiller/loop.h"
+
+namespace drystill::distiller {
+
+struct LanguageLearnerOptions {
+  LanguageLossOptions loss;
+  OptimizerOptions optimizer;
+  ScheduleOptions schedule;
+  std::int64_t total_steps = 1;
+  std::int64_t micro_batch = 8;
+  std::int64_t longest = 1024;
+  double clip_gradient = 1;
+};
+
+// One step of a language student on the completions of a batch: both views, the loss on every token of the completion,
+// averaged over the whole optimizer batch however small the micro-batches are.
+class LanguageLearner final : public Learner {
+ public:
+  // `trainable` are the parameters of `student` that the optimizer changes.
+  LanguageLearner(const LanguageLearnerOptions& options, std::shared_ptr<language::CausalLm> student,
+                  std::vector<torch::Tensor> trainable, std::unique_ptr<LanguageTeacher> teacher, torch::Device device);
+
+  StepReport step(const Batch& batch, const curriculum::StagePlan& plan) override;
+  double learning_rate() const override { return optimizer_.learning_rate(); }
+  void save(StateWriter writer) const override;
+  void load(const StateReader& reader) override;
+
+  // Mean KL(teacher || student) over the tokens of each sequence: what the disagreement filter goes by.
+  std::vector<double> divergences(std::span<const Sequence> sequences) const;
+
+  const LanguageTeacher& teacher() const { return *teacher_; }
+
+ private:
+  PredictedTokens forward(std::span<const Sequence> sequences) const;
+  // The first term's mean over the counted tokens of each sequence -> [N].
+  torch::Tensor main_losses(const PredictedTokens& predicted, std::span<const Sequence> sequences) const;
+  // Adds the gradient of all terms; the first term's loss of each token -> [M].
+  torch::Tensor backward(const PredictedTokens& predicted, std::span<const Sequence> sequences,
+                         const torch::Tensor& weights, double total);
+
+  LanguageLearnerOptions options_;
+  std::shared_ptr<language::CausalLm> student_;
+  std::vector<torch::Tensor> trainable_;
+  std::unique_ptr<LanguageTeacher> teacher_;
+  torch::Device device_;
+  Optimizer optimizer_;
+  std::int64_t steps_ = 0;
+};
+
+}  // namespace drystill::distiller

@@ -1,0 +1,159 @@
+#include "generator/rollouts/data_free_prompts.h"
+
+#include <ATen/ops/randint.h>
+#include <ATen/ops/randperm.h>
+
+#include "core/error.h"
+#include "generator/rollouts/random_numbers.h"
+
+namespace drystill::generator {
+namespace {
+
+constexpr char kStream[] = "rollout.prompts";
+
+class Bos final : public PromptSource {
+ public:
+  explicit Bos(std::int64_t bos) : bos_(bos) {}
+  std::vector<Draft> next(std::int64_t count) override {
+    return std::vector<Draft>(static_cast<std::size_t>(count),
+                              Draft{.item = {.fields = {}, .tokens = {bos_}}, .completion = {}, .greedy_tokens = 0});
+  }
+
+ private:
+  std::int64_t bos_;
+};
+
+// Every ordinary token once, in a fresh random order each time round.
+class VocabStart final : public PromptSource {
+ public:
+  VocabStart(const VocabStartPrompts& options, std::vector<std::int64_t> tokens, at::Generator random)
+      : options_(options), tokens_(std::move(tokens)), random_(std::move(random)) {}
+
+  std::vector<Draft> next(std::int64_t count) override {
+    std::vector<Draft> drafts;
+    for (std::int64_t i = 0; i < count; ++i) {
+      const auto total = static_cast<std::int64_t>(tokens_.size());
+      if (!order_.defined() || position_ == total) {
+        order_ = at::randperm(total, random_, torch::TensorOptions(torch::kInt64));
+        position_ = 0;
+      }
+      const std::int64_t token = tokens_[static_cast<std::size_t>(order_.const_data_ptr<std::int64_t>()[position_++])];
+      drafts.push_back({.item = {.fields = {}, .tokens = {token}},
+                        .completion = {},
+                        .greedy_tokens = random_integer(random_, options_.greedy_min, options_.greedy_max)});
+    }
+    return drafts;
+  }
+  void save(StateWriter writer) const override {
+    writer.integer("position", order_.defined() ? position_ : -1);
+    if (order_.defined()) writer.tensor("order", order_);
+  }
+  void load(const StateReader& reader) override {
+    position_ = reader.integer("position");
+    order_ = position_ < 0 ? torch::Tensor() : reader.tensor("order").clone();
+  }
+
+ private:
+  VocabStartPrompts options_;
+  std::vector<std::int64_t> tokens_;
+  at::Generator random_;
+  torch::Tensor order_;  // [tokens] int64
+  std::int64_t position_ = 0;
+};
+
+class PreQuery final : public PromptSource {
+ public:
+  PreQuery(const PreQueryPrompts& options, const PromptParts& parts)
+      : options_(options),
+        encoder_(parts.encoder),
+        teacher_(parts.teacher),
+        opening_(parts.encoder.user_opening(options.system)),
+        random_(parts.seeds.cpu_stream(kStream)) {}
+
+  std::vector<Draft> next(std::int64_t count) override {
+    constexpr int kAttempts = 20;
+    std::vector<Draft> drafts;
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+      const auto missing = static_cast<std::size_t>(count) - drafts.size();
+      if (missing == 0) return drafts;
+      language::SamplingOptions sampling{.max_new_tokens = options_.max_tokens,
+                                         .temperature = options_.temperature,
+                                         .top_p = options_.top_p,
+                                         .seed = random_seed(random_)};
+      if (options_.first_line_only) sampling.stop_strings = {"\n"};
+      const std::vector<std::vector<std::int64_t>> prompts(missing, opening_);
+      for (const Written& written : teacher_.write(prompts, sampling)) {
+        std::string query = clean(encoder_.decode(written.tokens));
+        if (!query.empty()) drafts.push_back({.item = {.fields = {{"prompt", std::move(query)}}, .tokens = {}},
+                                              .completion = {},
+                                              .greedy_tokens = 0});
+      }
+    }
+    throw RunError("[generator.pre_query] the teacher wrote nothing but empty queries in " + std::to_string(kAttempts) +
+                   " attempts; is it an instruction-tuned model?");
+  }
+
+ private:
+  std::string clean(std::string query) const {
+    if (options_.first_line_only) query = query.substr(0, query.find('\n'));
+    const auto first = query.find_first_not_of(" \t\r\n");
+    if (first == std::string::npos) return {};
+    return query.substr(first, query.find_last_not_of(" \t\r\n") - first + 1);
+  }
+
+  PreQueryPrompts options_;
+  const language::PromptEncoder& encoder_;
+  Actor& teacher_;
+  std::vector<std::int64_t> opening_;
+  at::Generator random_;
+};
+
+class RandomTokens final : public PromptSource {
+ public:
+  RandomTokens(std::vector<std::int64_t> tokens, std::int64_t length, at::Generator random)
+      : tokens_(std::move(tokens)), length_(length), random_(std::move(random)) {}
+
+  std::vector<Draft> next(std::int64_t count) override {
+    std::vector<Draft> drafts;
+    for (std::int64_t i = 0; i < count; ++i) {
+      const torch::Tensor drawn = at::randint(0, static_cast<std::int64_t>(tokens_.size()), {length_ + 1}, random_,
+                                              torch::TensorOptions(torch::kInt64));
+      Draft draft;
+      const auto* index = drawn.const_data_ptr<std::int64_t>();
+      draft.item.tokens = {tokens_[static_cast<std::size_t>(index[0])]};
+      for (std::int64_t t = 1; t <= length_; ++t) {
+        draft.completion.push_back(tokens_[static_cast<std::size_t>(index[t])]);
+      }
+      drafts.push_back(std::move(draft));
+    }
+    return drafts;
+  }
+
+ private:
+  std::vector<std::int64_t> tokens_;
+  std::int64_t length_;
+  at::Generator random_;
+};
+
+}  // namespace
+
+std::unique_ptr<PromptSource> make_bos_prompts(const BosPrompts&, const PromptParts& parts) {
+  const auto bos = parts.encoder.beginning_of_text();
+  if (!bos) throw InputError("prompts 'bos': the teacher's tokenizer has no beginning-of-text token; use 'vocab_start'");
+  return std::make_unique<Bos>(*bos);
+}
+
+std::unique_ptr<PromptSource> make_vocab_start_prompts(const VocabStartPrompts& options, const PromptParts& parts) {
+  return std::make_unique<VocabStart>(options, parts.encoder.ordinary_tokens(), parts.seeds.cpu_stream(kStream));
+}
+
+std::unique_ptr<PromptSource> make_pre_query_prompts(const PreQueryPrompts& options, const PromptParts& parts) {
+  return std::make_unique<PreQuery>(options, parts);
+}
+
+std::unique_ptr<PromptSource> make_random_token_prompts(const RandomTokenPrompts&, const PromptParts& parts) {
+  return std::make_unique<RandomTokens>(parts.encoder.ordinary_tokens(), parts.completion_length,
+                                        parts.seeds.cpu_stream(kStream));
+}
+
+}  // namespace drystill::generator

@@ -1,0 +1,147 @@
+#include "generator/rollouts/rollout_source.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "core/error.h"
+#include "generator/rollouts/random_numbers.h"
+
+namespace drystill::generator {
+namespace {
+
+using Tokens = std::vector<std::int64_t>;
+
+void append(Rollout& rollout, const Written& written) {
+  rollout.completion.insert(rollout.completion.end(), written.tokens.begin(), written.tokens.end());
+  rollout.log_probabilities.insert(rollout.log_probabilities.end(), written.log_probabilities.begin(),
+                                   written.log_probabilities.end());
+  rollout.finished = written.finished;
+}
+
+Tokens joined(Tokens prompt, const Tokens& completion) {
+  prompt.insert(prompt.end(), completion.begin(), completion.end());
+  return prompt;
+}
+
+// Continues the chosen rollouts, `batch` at a time.
+void continue_chosen(Actor& actor, std::vector<Rollout>& rollouts, const std::vector<std::size_t>& chosen,
+                     const std::vector<Tokens>& prompts, language::SamplingOptions sampling, std::int64_t batch,
+                     const at::Generator& random) {
+  for (std::size_t begin = 0; begin < chosen.size(); begin += static_cast<std::size_t>(batch)) {
+    const std::size_t end = std::min(chosen.size(), begin + static_cast<std::size_t>(batch));
+    std::vector<Tokens> inputs;
+    for (std::size_t i = begin; i < end; ++i) {
+      inputs.push_back(joined(prompts[chosen[i]], rollouts[chosen[i]].completion));
+    }
+    sampling.seed = random_seed(random);
+    const auto written = actor.write(inputs, sampling);
+    for (std::size_t i = begin; i < end; ++i) append(rollouts[chosen[i]], written[i - begin]);
+  }
+}
+
+}  // namespace
+
+RolloutSource::RolloutSource(const RolloutOptions& options, RolloutParts parts)
+    : options_(options),
+      parts_(std::move(parts)),
+      author_random_(parts_.seeds.cpu_stream("rollout.author")),
+      sampling_random_(parts_.seeds.cpu_stream("rollout.sampling")) {}
+
+Author RolloutSource::author_of_batch() {
+  if (options_.author != Author::kMixture) return options_.author;
+  return random_unit(author_random_) < options_.student_share ? Author::kStudent : Author::kTeacher;
+}
+
+std::vector<Rollout> RolloutSource::draw(const RolloutRequest& request) {
+  constexpr int kAttempts = 20;
+  const Author author = author_of_batch();
+  const std::int64_t prompts = std::max<std::int64_t>(1, request.count / options_.group);
+  std::vector<Rollout> rollouts;
+  std::vector<std::int64_t> greedy_tokens;
+  std::int64_t group = 0;
+  for (int attempt = 0; rollouts.empty() && attempt < kAttempts; ++attempt) {
+    for (Draft& draft : parts_.prompts->next(prompts)) {
+      if (!parts_.teacher_view.prompt(draft.item) || !parts_.student_view.prompt(draft.item)) continue;
+      for (std::int64_t i = 0; i < options_.group; ++i) {
+        rollouts.push_back({.item = draft.item,
+                            .completion = draft.completion,
+                            .log_probabilities = {},
+                            .importance = {},
+                            .by_student = author == Author::kStudent,
+                            .group = group});
+        greedy_tokens.push_back(draft.greedy_tokens);
+      }
+      ++group;
+    }
+    if (author != Author::kFixed) write_by(author, rollouts, greedy_tokens, request);
+    std::erase_if(rollouts, [](const Rollout& rollout) { return rollout.completion.empty(); });
+    if (rollouts.empty()) greedy_tokens.clear();
+  }
+  if (rollouts.empty()) {
+    throw RunError("[generator.RolloutSource] " + std::to_string(kAttempts * prompts) +
+                   " prompts gave not one completion; does every prompt have the texts that the views name, and with "
+                   "author 'fixed' a completion?");
+  }
+  return rollouts;
+}
+
+void RolloutSource::write_by(Author author, std::vector<Rollout>& rollouts,
+                             const std::vector<std::int64_t>& greedy_tokens, const RolloutRequest& request) {
+  for (Rollout& rollout : rollouts) rollout.completion.clear();
+  language::SamplingOptions sampling = options_.sampling;
+  sampling.temperature *= request.temperature_factor;
+  sampling.max_new_tokens = std::max<std::int64_t>(
+      1, std::llround(static_cast<double>(options_.sampling.max_new_tokens) * request.length_factor));
+  sampling.min_new_tokens = std::min(sampling.min_new_tokens, sampling.max_new_tokens);
+  if (author == Author::kTokenMixture) return write_mixed(rollouts, sampling);
+
+  const language::View& view = author == Author::kStudent ? parts_.student_view : parts_.teacher_view;
+  Actor& actor = author == Author::kStudent ? parts_.student : parts_.teacher;
+  std::vector<Tokens> prompts;
+  std::map<std::int64_t, std::vector<std::size_t>> by_greedy;
+  for (std::size_t i = 0; i < rollouts.size(); ++i) {
+    prompts.push_back(*view.prompt(rollouts[i].item));
+    by_greedy[std::min(greedy_tokens[i], sampling.max_new_tokens)].push_back(i);
+  }
+  std::map<std::int64_t, std::vector<std::size_t>> to_sample;  // by the tokens that are left
+  for (const auto& [greedy, chosen] : by_greedy) {
+    if (greedy > 0) {
+      language::SamplingOptions first = sampling;
+      first.temperature = 0;
+      first.max_new_tokens = greedy;
+      first.min_new_tokens = std::min(sampling.min_new_tokens, greedy);
+      continue_chosen(actor, rollouts, chosen, prompts, first, options_.sampling_batch, sampling_random_);
+    }
+    for (const std::size_t i : chosen) {
+      if (!rollouts[i].finished && greedy < sampling.max_new_tokens) to_sample[greedy].push_back(i);
+    }
+  }
+  for (const auto& [greedy, chosen] : to_sample) {
+    language::SamplingOptions rest = sampling;
+    rest.max_new_tokens = sampling.max_new_tokens - greedy;
+    rest.min_new_tokens = std::max<std::int64_t>(0, sampling.min_new_tokens - greedy);
+    continue_chosen(actor, rollouts, chosen, prompts, rest, options_.sampling_batch, sampling_random_);
+  }
+}
+
+void RolloutSource::write_mixed(std::vector<Rollout>& rollouts, const language::SamplingOptions& sampling) {
+  const auto batch = static_cast<std::size_t>(options_.sampling_batch);
+  for (std::size_t begin = 0; begin < rollouts.size(); begin += batch) {
+    const std::size_t end = std::min(rollouts.size(), begin + batch);
+    std::vector<Tokens> teacher_prompts, student_prompts;
+    for (std::size_t i = begin; i < end; ++i) {
+      teacher_prompts.push_back(*parts_.teacher_view.prompt(rollouts[i].item));
+      student_prompts.push_back(*parts_.student_view.prompt(rollouts[i].item));
+    }
+    language::SamplingOptions seeded = sampling;
+    seeded.seed = random_seed(sampling_random_);
+    auto mixed = parts_.mixed->write(teacher_prompts, student_prompts, options_.teacher_share, seeded);
+    for (std::size_t i = begin; i < end; ++i) {
+      append(rollouts[i], mixed[i - begin].written);
+      rollouts[i].importance = std::move(mixed[i - begin].importance);
+    }
+  }
+}
+
+}  // namespace drystill::generator

@@ -1,0 +1,176 @@
+#include "generator/rollouts/text_prompts.h"
+
+#include <ATen/ops/randperm.h>
+
+#include <array>
+
+#include "core/error.h"
+#include "generator/rollouts/random_numbers.h"
+#include "language/datasets/records.h"
+
+namespace drystill::generator {
+namespace {
+
+constexpr char kStream[] = "rollout.prompts";
+
+// All texts as tokens, one behind the other; windows do not cross texts.
+class Corpus {
+ public:
+  Corpus(const std::vector<std::string>& texts, const language::PromptEncoder& encoder) {
+    for (const std::string& text : texts) texts_.push_back(encoder.text(text));
+    std::erase_if(texts_, [](const auto& tokens) { return tokens.size() < 2; });
+    for (const auto& tokens : texts_) total_ += static_cast<std::int64_t>(tokens.size());
+    if (texts_.empty()) throw InputError("the text files hold no text of two tokens or more");
+  }
+
+  // A window of `length` tokens at a uniformly random place, shorter where its text is.
+  std::vector<std::int64_t> window(std::int64_t length, const at::Generator& random) const {
+    std::int64_t place = random_integer(random, 0, total_ - 1);
+    std::size_t text = 0;
+    while (place >= static_cast<std::int64_t>(texts_[text].size())) {
+      place -= static_cast<std::int64_t>(texts_[text++].size());
+    }
+    const auto size = static_cast<std::int64_t>(texts_[text].size());
+    const std::int64_t taken = std::min(length, size);
+    const std::int64_t first = std::min(place, size - taken);
+    return {texts_[text].begin() + first, texts_[text].begin() + first + taken};
+  }
+
+ private:
+  std::vector<std::vector<std::int64_t>> texts_;
+  std::int64_t total_ = 0;
+};
+
+class FileRecords final : public PromptSource {
+ public:
+  FileRecords(std::vector<language::Record> records, const PromptParts& parts)
+      : records_(std::move(records)), encoder_(parts.encoder), random_(parts.seeds.cpu_stream(kStream)) {}
+
+  std::vector<Draft> next(std::int64_t count) override {
+    std::vector<Draft> drafts;
+    for (std::int64_t i = 0; i < count; ++i) {
+      const auto total = static_cast<std::int64_t>(records_.size());
+      if (!order_.defined() || position_ == total) {
+        order_ = at::randperm(total, random_, torch::TensorOptions(torch::kInt64));
+        position_ = 0;
+      }
+      const auto& record = records_[static_cast<std::size_t>(order_.const_data_ptr<std::int64_t>()[position_++])];
+      Draft draft{.item = {.fields = record, .tokens = {}}, .completion = {}, .greedy_tokens = 0};
+      if (const auto completion = record.find("completion"); completion != record.end()) {
+        draft.completion = encoder_.completion(completion->second);
+      }
+      drafts.push_back(std::move(draft));
+    }
+    return drafts;
+  }
+  void save(StateWriter writer) const override {
+    writer.integer("position", order_.defined() ? position_ : -1);
+    if (order_.defined()) writer.tensor("order", order_);
+  }
+  void load(const StateReader& reader) override {
+    position_ = reader.integer("position");
+    order_ = position_ < 0 ? torch::Tensor() : reader.tensor("order").clone();
+  }
+
+ private:
+  std::vector<language::Record> records_;
+  const language::PromptEncoder& encoder_;
+  at::Generator random_;
+  torch::Tensor order_;  // [records] int64
+  std::int64_t position_ = 0;
+};
+
+class TextWindows final : public PromptSource {
+ public:
+  TextWindows(Corpus corpus, std::int64_t length, at::Generator random)
+      : corpus_(std::move(corpus)), length_(length), random_(std::move(random)) {}
+
+  std::vector<Draft> next(std::int64_t count) override {
+    std::vector<Draft> drafts;
+    for (std::int64_t i = 0; i < count; ++i) {
+      const auto window = corpus_.window(length_ + 1, random_);
+      drafts.push_back({.item = {.fields = {}, .tokens = {window.front()}},
+                        .completion = {window.begin() + 1, window.end()},
+                        .greedy_tokens = 0});
+    }
+    return drafts;
+  }
+
+ private:
+  Corpus corpus_;
+  std::int64_t length_;
+  at::Generator random_;
+};
+
+// The five kinds of request of self-study (Cartridges, synthesizers/self_study.py), in our own words.
+constexpr std::array<const char*, 5> kRequests = {
+    "Write one request that asks to bring some part of the text above into a fixed form such as JSON or a table. "
+    "Say exactly which part. Write only the request.",
+    "Write one request for a summary of a certain part of the text above. Write only the request.",
+    "Write one question about a fact in the text above that can be answered from it alone. Write only the question.",
+    "Think of somebody who works with the text above, and write one request that this person would make. Write only the "
+    "request.",
+    "Write one creative request that needs the text above. Write only the request.",
+};
+
+class Dialogue final : public PromptSource {
+ public:
+  Dialogue(const DialoguePrompts& options, Corpus corpus, const PromptParts& parts)
+      : options_(options),
+        corpus_(std::move(corpus)),
+        encoder_(parts.encoder),
+        teacher_(parts.teacher),
+        random_(parts.seeds.cpu_stream(kStream)) {}
+
+  std::vector<Draft> next(std::int64_t count) override {
+    std::vector<std::string> chunks;
+    std::vector<std::vector<std::int64_t>> prompts;
+    for (std::int64_t i = 0; i < count; ++i) {
+      const std::int64_t length = random_integer(random_, options_.chunk_min, options_.chunk_max);
+      chunks.push_back(encoder_.decode(corpus_.window(length, random_)));
+      const auto kind = static_cast<std::size_t>(random_integer(random_, 0, std::ssize(kRequests) - 1));
+      prompts.push_back(encoder_.chat({}, chunks.back() + "\n\n" + kRequests[kind], {}));
+    }
+    const auto written = teacher_.write(prompts, {.max_new_tokens = options_.max_tokens,
+                                                  .temperature = options_.temperature,
+                                                  .seed = random_seed(random_)});
+    std::vector<Draft> drafts;
+    for (std::size_t i = 0; i < chunks.size(); ++i) {
+      drafts.push_back({.item = {.fields = {{"chunk", chunks[i]}, {"prompt", encoder_.decode(written[i].tokens)}},
+                                 .tokens = {}},
+                        .completion = {},
+                        .greedy_tokens = 0});
+    }
+    return drafts;
+  }
+
+ private:
+  DialoguePrompts options_;
+  Corpus corpus_;
+  const language::PromptEncoder& encoder_;
+  Actor& teacher_;
+  at::Generator random_;
+};
+
+}  // namespace
+
+std::unique_ptr<PromptSource> make_file_prompts(const FilePrompts& options, const PromptParts& parts) {
+  std::vector<language::Record> records;
+  for (const std::string& text : parts.open_texts({options.path})) {
+    auto more = language::parse_records(text, options.path);
+    std::ranges::move(more, std::back_inserter(records));
+  }
+  if (records.empty()) throw InputError(options.path + ": no record; expected one JSON object of texts a line");
+  return std::make_unique<FileRecords>(std::move(records), parts);
+}
+
+std::unique_ptr<PromptSource> make_text_prompts(const TextPrompts& options, const PromptParts& parts) {
+  return std::make_unique<TextWindows>(Corpus(parts.open_texts(options.paths), parts.encoder), parts.completion_length,
+                                       parts.seeds.cpu_stream(kStream));
+}
+
+std::unique_ptr<PromptSource> make_dialogue_prompts(const DialoguePrompts& options, const PromptParts& parts) {
+  return std::make_unique<Dialogue>(options, Corpus(parts.open_texts(options.paths), parts.encoder), parts);
+}
+
+}  // namespace drystill::generator

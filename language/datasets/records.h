@@ -1,0 +1,17 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace drystill::language {
+
+// Texts by name: one line of a JSONL file.
+using Record = std::map<std::string, std::string>;
+
+// One JSON object of strings a line; empty lines are skipped. Numbers and booleans become their JSON text. Throws
+// InputError "<source>:<line>: ..." for anything else, a record without "prompt" included.
+std::vector<Record> parse_records(std::string_view text, const std::string& source);
+
+}  // namespace drystill::language

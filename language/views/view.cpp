@@ -1,0 +1,30 @@
+#include "language/views/view.h"
+
+namespace drystill::language {
+
+View::View(const ViewOptions& options, const PromptEncoder& encoder)
+    : options_(options), encoder_(encoder), system_(options.system), user_(options.user), assistant_(options.assistant) {}
+
+std::optional<std::vector<std::int64_t>> View::prompt(const Item& item) const {
+  const bool has_template = !(system_.empty() && user_.empty() && assistant_.empty());
+  if (!has_template) return bare(item);
+  auto tokens = filled(item);
+  if (!tokens && options_.fallback_to_prompt) return bare(item);
+  return tokens;
+}
+
+std::optional<std::vector<std::int64_t>> View::filled(const Item& item) const {
+  const auto system = system_.fill(item.fields), user = user_.fill(item.fields), assistant = assistant_.fill(item.fields);
+  if (!system || !user || !assistant) return std::nullopt;
+  if (options_.chat) return encoder_.chat(*system, *user, *assistant);
+  return encoder_.document(*system + *user + *assistant);
+}
+
+std::optional<std::vector<std::int64_t>> View::bare(const Item& item) const {
+  if (!item.tokens.empty()) return item.tokens;
+  const auto prompt = item.fields.find("prompt");
+  if (prompt == item.fields.end()) return std::nullopt;
+  return options_.chat ? encoder_.chat({}, prompt->second, {}) : encoder_.document(prompt->second);
+}
+
+}  // namespace drystill::language

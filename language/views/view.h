@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "language/views/item.h"
+#include "language/views/prompt_encoder.h"
+#include "language/views/text_template.h"
+#include "language/views/view_options.h"
+
+namespace drystill::language {
+
+// Turns items into prompts of one model.
+class View {
+ public:
+  // `encoder` outlives the view. ConfigError for a template that cannot be read, InputError where the view wants a chat
+  // template and the model has none.
+  View(const ViewOptions& options, const PromptEncoder& encoder);
+
+  // The tokens that stand before the completion, at least one. Nothing where the item lacks a text that a template names
+  // (see ViewOptions::fallback_to_prompt), or has neither tokens nor a prompt.
+  std::optional<std::vector<std::int64_t>> prompt(const Item& item) const;
+
+ private:
+  std::optional<std::vector<std::int64_t>> filled(const Item& item) const;
+  std::optional<std::vector<std::int64_t>> bare(const Item& item) const;
+
+  ViewOptions options_;
+  const PromptEncoder& encoder_;
+  TextTemplate system_;
+  TextTemplate user_;
+  TextTemplate assistant_;
+};
+
+}  // namespace drystill::language

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <string>
+
+#include "core/fields.h"
+
+namespace drystill::language {
+
+// How one model sees an item. Two views of one completion are what context distillation, self-study, SDFT, SDPO and OPSD
+// differ in (docs/methods/views.md).
+struct ViewOptions {
+  std::string system;
+  std::string user;
+  std::string assistant;
+  bool chat = true;
+  bool fallback_to_prompt = false;
+
+  template <class Field>
+  void visit(Field&& field) {
+    field("system", system, "template of the system message; empty: the chat template's own");
+    field("user", user, "template of the user message, e.g. '{prompt}'; empty: the item's tokens or prompt as they are");
+    field("assistant", assistant, "template of what stands before the completion in the assistant's turn");
+    field("chat", chat, "put the messages into the model's chat template; false: system, user and assistant in a row");
+    field("fallback_to_prompt", fallback_to_prompt,
+          "an item that lacks a text named here is seen as its bare prompt; false: it is left out");
+  }
+  bool operator==(const ViewOptions&) const = default;
+};
+
+}  // namespace drystill::language
