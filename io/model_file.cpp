@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <string_view>
+#include <system_error>
 
 #include "core/error.h"
 #include "io/gguf.h"
+#include "io/huggingface_folder.h"
 #include "io/mapped_file.h"
 #include "io/quote.h"
 #include "io/safetensors.h"
@@ -13,15 +15,14 @@
 namespace drystill::io {
 namespace {
 
-enum class Format { kSafetensors, kTorch, kGguf };
+enum class Format { kSafetensors, kTorch, kGguf, kHuggingFaceFolder };
 
-constexpr char kKnown[] = "expected .safetensors, .gguf, or .pth/.pt of torch.save";
+constexpr char kKnown[] = "expected .safetensors, .gguf, .pth/.pt of torch.save, or a Hugging Face folder";
 
 Format detect(const std::filesystem::path& path) {
   const std::string name = quote(path.string());
-  if (std::filesystem::is_directory(path)) {
-    throw InputError(name + " is a folder; " + kKnown + " (Hugging Face folders are not read yet)");
-  }
+  std::error_code unknown;  // whatever it is, opening it below says so
+  if (std::filesystem::is_directory(path, unknown)) return Format::kHuggingFaceFolder;
   const MappedFile file(path);
   const auto bytes = file.bytes();
   const std::string_view start(reinterpret_cast<const char*>(bytes.data()), std::min<std::size_t>(bytes.size(), 300));
@@ -54,6 +55,8 @@ FileDescription describe(const std::filesystem::path& path) {
       return describe_safetensors(path);
     case Format::kGguf:
       return describe_gguf(path);
+    case Format::kHuggingFaceFolder:
+      return describe_huggingface_folder(path);
     default:
       return describe_torch(path);
   }
@@ -67,6 +70,8 @@ TensorFile read_model(const std::filesystem::path& path) {
       return read_safetensors(path);
     case Format::kGguf:
       return read_gguf(path);
+    case Format::kHuggingFaceFolder:
+      return read_huggingface_folder(path);
     default:
       return read_torch(path);
   }
