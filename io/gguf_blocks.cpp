@@ -2,7 +2,6 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
-#include <sys/mman.h>
 
 #include <array>
 #include <bit>
@@ -168,16 +167,6 @@ const Decoder* find_decoder(const GgmlType& type) {
   return nullptr;
 }
 
-// New memory is written to once here, and the system's work for each page of 4 KB takes longer than decoding it: asks
-// for pages of 2 MB. Advice only, so a refusal does not matter.
-void prefer_huge_pages(void* begin, std::size_t bytes) {
-  constexpr std::uintptr_t kPage = std::uintptr_t{1} << 21;
-  const auto address = reinterpret_cast<std::uintptr_t>(begin);
-  const std::uintptr_t first = (address + kPage - 1) / kPage * kPage;
-  const std::uintptr_t last = (address + bytes) / kPage * kPage;
-  if (first < last) ::madvise(static_cast<std::byte*>(begin) + (first - address), last - first, MADV_HUGEPAGE);
-}
-
 }  // namespace
 
 bool can_dequantize(const GgmlType& type) {
@@ -197,7 +186,6 @@ torch::Tensor dequantize(std::span<const std::byte> blocks, const GgmlType& type
   const auto decode = dtype == at::kFloat ? decoder.to_float : decoder.to_bfloat16;
   const auto* source = reinterpret_cast<const Byte*>(blocks.data());
   auto* destination = static_cast<std::byte*>(tensor.data_ptr());
-  prefer_huge_pages(destination, tensor.nbytes());
   const auto width = static_cast<std::int64_t>(tensor.element_size());
   at::parallel_for(0, count, kGrain / elements, [&](std::int64_t begin, std::int64_t end) {
     decode(source + begin * bytes, end - begin, destination + begin * elements * width);

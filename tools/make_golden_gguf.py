@@ -2,7 +2,7 @@
 
 usage: make_golden_gguf.py [FOLDER]     (default: tests/golden/io; needs numpy, gguf and safetensors)
 
-types.gguf           by gguf.GGUFWriter; blocks are random bytes with half-precision scales in every range but Inf and NaN
+types.gguf           by gguf.GGUFWriter; random blocks, their half-precision scales of every size but Inf and NaN
 types.safetensors    the same tensors in float32, by gguf.quants.dequantize
 """
 
