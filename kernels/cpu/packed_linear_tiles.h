@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+
+// The inner loops of kernels/packed_linear, one file an instruction set. Those files are compiled with flags the rest
+// of the program must not run, so they include nothing whose inline functions could be shared with it: raw pointers
+// only.
+namespace drystill::kernels::cpu {
+
+inline constexpr std::int64_t kPanel = 32;  // outputs side by side in the packed weight
+
+// y[r, 0 : columns] (+)= bias + sum_k x[r, k] w[k, 0 : columns] for `rows` rows and one panel of weights.
+// Packed weight of a panel: float32 [depth][kPanel]; bfloat16 [depth / 2][kPanel][2], so that the two factors of a
+// dot-product instruction are neighbours. Both are padded with zeros to whole panels and an even depth.
+template <class Scalar>
+struct PanelTask {
+  const Scalar* x;        // [rows, depth], rows `x_stride` apart
+  const Scalar* weights;  // one panel
+  const Scalar* next;     // the panel that this thread will read next: fetched ahead; null for none
+  const float* bias;      // [kPanel] or null
+  float* y;               // [rows, columns], rows `y_stride` apart
+  std::int64_t rows, depth, columns;
+  std::int64_t x_stride, y_stride;
+  bool accumulate;  // add to what y holds
+};
+
+using Bfloat16Bits = std::uint16_t;
+
+void panel_generic(const PanelTask<float>& task);
+void panel_generic(const PanelTask<Bfloat16Bits>& task);
+void panel_avx2(const PanelTask<float>& task);
+void panel_avx2(const PanelTask<Bfloat16Bits>& task);
+void panel_avx512(const PanelTask<float>& task);
+void panel_avx512_bf16(const PanelTask<Bfloat16Bits>& task);
+
+// float32 -> bfloat16, to nearest, ties to even; NaN stays NaN.
+void round_generic(const float* from, std::int64_t count, Bfloat16Bits* to);
+void round_avx2(const float* from, std::int64_t count, Bfloat16Bits* to);
+void round_avx512_bf16(const float* from, std::int64_t count, Bfloat16Bits* to);
+
+}  // namespace drystill::kernels::cpu
