@@ -1,6 +1,5 @@
 #include "io/gguf.h"
 
-#include <ATen/ops/allclose.h>
 #include <ATen/ops/arange.h>
 
 #include "io/model_file.h"
@@ -41,7 +40,7 @@ struct GgufBytes {
   }
 };
 
-constexpr std::uint32_t kF32 = 0, kQ40 = 2, kQ2K = 10;                    // tensor types
+constexpr std::uint32_t kF32 = 0, kQ40 = 2, kQ80 = 8, kQ2K = 10;          // tensor types
 constexpr std::uint32_t kUint32 = 4, kBool = 7, kString = 8, kArray = 9;  // value types
 
 class Gguf : public ::testing::Test {
@@ -78,6 +77,21 @@ TEST_F(Gguf, RoundsToBfloat16AsLibTorchDoes) {
     }
     expect_same(got, converted);
   }
+}
+
+TEST_F(Gguf, DequantisesOnSeveralThreads) {
+  constexpr std::uint64_t kBlocks = 100'001;  // 3.2 million elements: three threads' worth, and no even split
+  GgufBytes content;
+  content.tensor("w", {kBlocks * 32}, kQ80, 0);
+  const auto codes = at::arange(static_cast<std::int64_t>(kBlocks * 32), at::kInt).mul_(7).to(at::kChar);
+  const auto* bytes = static_cast<const char*>(codes.const_data_ptr());
+  for (std::uint64_t block = 0; block < kBlocks; ++block) {
+    content.data += little_endian(0x3800, 2) + std::string(bytes + block * 32, 32);  // a scale of 0.5
+  }
+  const GgufFile file = open(content.bytes());
+  const auto expected = codes.to(at::kFloat) * 0.5;
+  EXPECT_TRUE(at::equal(file.tensor("w"), expected));
+  EXPECT_TRUE(at::equal(file.tensor("w", at::kBFloat16), expected.to(at::kBFloat16)));
 }
 
 TEST_F(Gguf, ReadsMetadataOfEveryType) {
