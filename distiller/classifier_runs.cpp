@@ -71,7 +71,7 @@ void write_samples(std::int64_t step, generator::Synthesizer& synthesizer, visio
 
 }  // namespace
 
-ClassifierRunResult distill_classifier(const DistillClassifier& options, const RunEnvironment& environment) {
+TrainingResult distill_classifier(const DistillClassifier& options, const RunEnvironment& environment) {
   limit_threads(options.run.threads);
   const torch::Device device = parse_device(options.run.device);
   SeedStreams seeds(static_cast<std::uint64_t>(options.run.seed), device);
@@ -131,18 +131,18 @@ ClassifierRunResult distill_classifier(const DistillClassifier& options, const R
     parts.evaluate = [&] { return evaluator->evaluate(*student.model, teacher.model.get()).metrics(); };
   }
 
-  ClassifierRunResult result;
+  TrainingResult result;
   result.loop = run_loop(options.run.loop, parts);
   result.model = environment.folder / "student.safetensors";
   vision::save_classifier(result.model, *student.model, student.architecture, teacher.input,
                           provenance(std::string(DistillClassifier::kName), options.run, result.loop));
-  result.student_parameters = vision::count_parameters(*student.model);
-  result.teacher_parameters = vision::count_parameters(*teacher.model);
-  result.images_synthesized = source.images_synthesized();
+  result.counts = {{"images_synthesized", source.images_synthesized()},
+                   {"student_parameters", vision::count_parameters(*student.model)},
+                   {"teacher_parameters", vision::count_parameters(*teacher.model)}};
   return result;
 }
 
-ClassifierRunResult train_classifier(const TrainClassifier& options, const RunEnvironment& environment) {
+TrainingResult train_classifier(const TrainClassifier& options, const RunEnvironment& environment) {
   limit_threads(options.run.threads);
   const torch::Device device = parse_device(options.run.device);
   SeedStreams seeds(static_cast<std::uint64_t>(options.run.seed), device);
@@ -172,7 +172,7 @@ ClassifierRunResult train_classifier(const TrainClassifier& options, const RunEn
   const auto scheduler =
       curriculum::make_scheduler(curriculum::ConstantOptions{}, total_steps, options.run.loop.epoch_steps);
 
-  ClassifierRunResult result;
+  TrainingResult result;
   result.loop =
       run_loop(options.run.loop, {.source = source,
                                   .learner = learner,
@@ -186,8 +186,8 @@ ClassifierRunResult train_classifier(const TrainClassifier& options, const RunEn
   result.model = environment.folder / "model.safetensors";
   vision::save_classifier(result.model, *model.model, model.architecture, model.input,
                           provenance(std::string(TrainClassifier::kName), options.run, result.loop));
-  result.student_parameters = vision::count_parameters(*model.model);
-  result.teacher_parameters = teacher ? vision::count_parameters(*teacher) : 0;
+  result.counts = {{"student_parameters", vision::count_parameters(*model.model)}};
+  if (teacher) result.counts.emplace_back("teacher_parameters", vision::count_parameters(*teacher));
   return result;
 }
 

@@ -1,8 +1,9 @@
 // drystill distill, drystill train: one run from a configuration file.
 #include <ATen/Parallel.h>
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 
@@ -14,8 +15,10 @@
 #include "core/progress.h"
 #include "core/threads.h"
 #include "distiller/classifier_runs.h"
+#include "distiller/language/runs.h"
 #include "journal/journal.h"
 #include "journal/run_folder.h"
+#include "language/datasets/text_files.h"
 
 namespace drystill::apps {
 namespace {
@@ -34,15 +37,18 @@ distiller::RunOptions& run_options(distiller::RunConfig& config) {
   return std::visit([](auto& options) -> distiller::RunOptions& { return options.run; }, config);
 }
 
-distiller::ClassifierRunResult run(const distiller::RunConfig& config, const distiller::RunEnvironment& environment) {
+distiller::TrainingResult run(const distiller::RunConfig& config, const distiller::RunEnvironment& environment) {
   if (const auto* distill = std::get_if<distiller::DistillClassifier>(&config)) {
     return distiller::distill_classifier(*distill, environment);
+  }
+  if (const auto* distill = std::get_if<distiller::DistillLanguageModel>(&config)) {
+    return distiller::distill_language_model(*distill, environment);
   }
   return distiller::train_classifier(std::get<distiller::TrainClassifier>(config), environment);
 }
 
 // Runs, and leaves the outcome in status.json whatever happens.
-distiller::ClassifierRunResult run_and_record(const distiller::RunConfig& config, journal::RunFolder& folder,
+distiller::TrainingResult run_and_record(const distiller::RunConfig& config, journal::RunFolder& folder,
                                               const distiller::RunEnvironment& environment) {
   const auto leave = [&](journal::RunState state, const char* message) {
     folder.set_status(state, journal::read_status(folder.path()).value_or(journal::RunStatus{}).step, message);
@@ -63,23 +69,17 @@ distiller::ClassifierRunResult run_and_record(const distiller::RunConfig& config
   }
 }
 
-std::vector<std::pair<std::string, std::string>> summary(const distiller::ClassifierRunResult& result,
+std::vector<std::pair<std::string, std::string>> summary(const distiller::TrainingResult& result,
                                                          const journal::RunFolder& folder, double seconds) {
   std::vector<std::pair<std::string, std::string>> fields = {
       {"run", folder.path().string()}, {"model", result.model.string()}, {"steps", std::to_string(result.loop.steps)}};
   for (const auto& [name, value] : result.loop.last_evaluation) fields.emplace_back(name, fmt::format("{:.4f}", value));
-  if (result.images_synthesized > 0) {
-    fields.emplace_back("images_synthesized", std::to_string(result.images_synthesized));
-  }
-  fields.emplace_back("student_parameters", std::to_string(result.student_parameters));
-  if (result.teacher_parameters > 0) {
-    fields.emplace_back("teacher_parameters", std::to_string(result.teacher_parameters));
-  }
+  for (const auto& [name, count] : result.counts) fields.emplace_back(name, std::to_string(count));
   fields.emplace_back("seconds", fmt::format("{:.1f}", seconds));
   return fields;
 }
 
-void run_verb(const std::string& task, const RunArguments& arguments, const Console& console) {
+void run_verb(const std::vector<std::string>& tasks, const RunArguments& arguments, const Console& console) {
   if (arguments.config.empty() == arguments.resume.empty()) {
     throw ConfigError("give either a configuration file or --resume RUN");
   }
@@ -90,8 +90,9 @@ void run_verb(const std::string& task, const RunArguments& arguments, const Cons
   }
   configs::LoadedConfig loaded = configs::load_run_config(config_path, arguments.sets);
   const std::string found = configs::task_name(loaded.config);
-  if (found != task) {
-    throw ConfigError(config_path.string() + ": its task is '" + found + "', this verb runs '" + task + "'");
+  if (std::ranges::find(tasks, found) == tasks.end()) {
+    throw ConfigError(config_path.string() + ": its task is '" + found + "', this verb runs '" +
+                      fmt::format("{}", fmt::join(tasks, "' and '")) + "'");
   }
   distiller::RunOptions& options = run_options(loaded.config);
   if (options.name.empty()) options.name = config_path.stem().string();
@@ -117,11 +118,13 @@ void run_verb(const std::string& task, const RunArguments& arguments, const Cons
   journal::Journal journal(folder, journal_options);
   const auto result = run_and_record(
       loaded.config, folder,
-      {.folder = folder.path(), .journal = journal, .progress = *progress, .open_dataset = vision::open_dataset});
+      {.folder = folder.path(), .journal = journal, .progress = *progress, .open_dataset = vision::open_dataset,
+       .open_texts = language::read_text_files});
   console.result(summary(result, folder, journal.seconds()));
 }
 
-void add_run_verb(CLI::App& app, const Console& console, const char* name, const char* task, const char* description) {
+void add_run_verb(CLI::App& app, const Console& console, const char* name, const std::vector<std::string>& tasks,
+                 const char* description) {
   auto arguments = std::make_shared<RunArguments>();
   CLI::App* verb = app.add_subcommand(name, description);
   verb->add_option("config", arguments->config, "configuration file (YAML)");
@@ -130,14 +133,15 @@ void add_run_verb(CLI::App& app, const Console& console, const char* name, const
   verb->add_option("--resume", arguments->resume, "continue the run in this folder");
   verb->add_option("--on-exists", arguments->on_exists, "where the run folder exists: error, resume or new")
       ->check(CLI::IsMember({"error", "resume", "new"}));
-  verb->callback([arguments, &console, task] { run_verb(task, *arguments, console); });
+  verb->callback([arguments, &console, tasks] { run_verb(tasks, *arguments, console); });
 }
 
 }  // namespace
 
 void add_run_verbs(CLI::App& app, const Console& console) {
-  add_run_verb(app, console, "distill", "distill_classifier", "a student from a teacher, without its training data");
-  add_run_verb(app, console, "train", "train_classifier",
+  add_run_verb(app, console, "distill", {"distill_classifier", "distill_language_model"},
+               "a student from a teacher, without its training data");
+  add_run_verb(app, console, "train", {"train_classifier"},
                "a classifier on real data: a teacher, or a student to compare");
 }
 

@@ -100,15 +100,13 @@ void clip_gradients(const std::vector<torch::Tensor>& parameters, double limit) 
 
 }  // namespace
 
-LanguageLearner::LanguageLearner(const LanguageLearnerOptions& options, std::shared_ptr<language::CausalLm> student,
-                                 std::vector<torch::Tensor> trainable, std::unique_ptr<LanguageTeacher> teacher,
-                                 torch::Device device)
+LanguageLearner::LanguageLearner(const LanguageLearnerOptions& options, const LanguageStudent& student,
+                                 std::unique_ptr<LanguageTeacher> teacher, torch::Device device)
     : options_(options),
-      student_(std::move(student)),
-      trainable_(std::move(trainable)),
+      student_(student),
       teacher_(std::move(teacher)),
       device_(device),
-      optimizer_(trainable_, options.optimizer) {}
+      optimizer_(student.trainable(), options.optimizer) {}
 
 PredictedTokens LanguageLearner::forward(std::span<const Sequence> sequences) const {
   const auto states = [&](const language::CausalLm& model, Side side) {
@@ -155,10 +153,11 @@ StepReport LanguageLearner::step(const Batch& batch, const curriculum::StagePlan
     losses.push_back(known_losses.defined() ? known_losses : sequence_means(token_losses, part, loss_options));
     weights.push_back(paced);
   }
-  clip_gradients(trainable_, options_.clip_gradient);
+  clip_gradients(student_.trainable(), options_.clip_gradient);
   optimizer_.step();
   ++steps_;
   if (teacher_) teacher_->after_step(steps_);
+  if (on_step_) on_step_();
   report.sample_losses = at::cat(losses);
   report.sample_weights = at::cat(weights);
   report.loss = report.sample_losses.mean();
@@ -215,7 +214,7 @@ std::vector<double> LanguageLearner::divergences(std::span<const Sequence> seque
 }
 
 void LanguageLearner::save(StateWriter writer) const {
-  for (std::size_t i = 0; i < trainable_.size(); ++i) writer.tensor("trainable." + std::to_string(i), trainable_[i]);
+  for (std::size_t i = 0; i < student_.trainable().size(); ++i) writer.tensor("trainable." + std::to_string(i), student_.trainable()[i]);
   optimizer_.save(writer.part("optimizer"));
   writer.integer("steps", steps_);
   if (teacher_) teacher_->save(writer.part("teacher"));
@@ -223,7 +222,7 @@ void LanguageLearner::save(StateWriter writer) const {
 
 void LanguageLearner::load(const StateReader& reader) {
   const torch::NoGradGuard no_grad;
-  for (std::size_t i = 0; i < trainable_.size(); ++i) reader.copy_into("trainable." + std::to_string(i), trainable_[i]);
+  for (std::size_t i = 0; i < student_.trainable().size(); ++i) reader.copy_into("trainable." + std::to_string(i), student_.trainable()[i]);
   optimizer_.load(reader.part("optimizer"));
   steps_ = reader.integer("steps");
   if (teacher_) teacher_->load(reader.part("teacher"));

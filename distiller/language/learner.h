@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "distiller/language/options.h"
 #include "distiller/language/packing.h"
 #include "distiller/language/sequence.h"
+#include "distiller/language/student.h"
 #include "distiller/language/teacher.h"
 #include "distiller/loop.h"
 
@@ -28,9 +30,9 @@ struct LanguageLearnerOptions {
 // averaged over the whole optimizer batch however small the micro-batches are.
 class LanguageLearner final : public Learner {
  public:
-  // `trainable` are the parameters of `student` that the optimizer changes.
-  LanguageLearner(const LanguageLearnerOptions& options, std::shared_ptr<language::CausalLm> student,
-                  std::vector<torch::Tensor> trainable, std::unique_ptr<LanguageTeacher> teacher, torch::Device device);
+  // `student` outlives the learner.
+  LanguageLearner(const LanguageLearnerOptions& options, const LanguageStudent& student,
+                  std::unique_ptr<LanguageTeacher> teacher, torch::Device device);
 
   StepReport step(const Batch& batch, const curriculum::StagePlan& plan) override;
   double learning_rate() const override { return optimizer_.learning_rate(); }
@@ -41,6 +43,8 @@ class LanguageLearner final : public Learner {
   std::vector<double> divergences(std::span<const Sequence> sequences) const;
 
   const LanguageTeacher& teacher() const { return *teacher_; }
+  // Called whenever the student's weights have changed: packed copies of them are stale.
+  void on_step(std::function<void()> callback) { on_step_ = std::move(callback); }
 
  private:
   PredictedTokens forward(std::span<const Sequence> sequences) const;
@@ -51,11 +55,11 @@ class LanguageLearner final : public Learner {
                          const torch::Tensor& weights, double total);
 
   LanguageLearnerOptions options_;
-  std::shared_ptr<language::CausalLm> student_;
-  std::vector<torch::Tensor> trainable_;
+  const LanguageStudent& student_;
   std::unique_ptr<LanguageTeacher> teacher_;
   torch::Device device_;
   Optimizer optimizer_;
+  std::function<void()> on_step_;
   std::int64_t steps_ = 0;
 };
 

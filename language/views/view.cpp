@@ -24,7 +24,10 @@ std::optional<std::vector<std::int64_t>> View::bare(const Item& item) const {
   if (!item.tokens.empty()) return item.tokens;
   const auto prompt = item.fields.find("prompt");
   if (prompt == item.fields.end()) return std::nullopt;
-  return options_.chat ? encoder_.chat({}, prompt->second, {}) : encoder_.document(prompt->second);
+  if (options_.chat) return encoder_.chat({}, prompt->second, {});
+  auto tokens = encoder_.document(prompt->second);
+  if (tokens.empty()) return std::nullopt;  // an empty text, and no token that begins one
+  return tokens;
 }
 
 }  // namespace drystill::language

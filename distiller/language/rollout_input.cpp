@@ -1,0 +1,169 @@
+#include "distiller/language/rollout_input.h"
+
+#include <ATen/ops/full.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/stack.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/error.h"
+#include "distiller/language/sequence_codec.h"
+
+namespace drystill::distiller {
+namespace {
+
+double share(std::int64_t part, std::int64_t whole) {
+  return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
+}
+
+}  // namespace
+
+RolloutInput::RolloutInput(const RolloutInputOptions& options, generator::RolloutSource& rollouts,
+                           const language::View& teacher_view, const language::View& student_view,
+                           Divergences divergences, SeedStreams& seeds)
+    : options_(options),
+      rollouts_(rollouts),
+      teacher_view_(teacher_view),
+      student_view_(student_view),
+      divergences_(std::move(divergences)),
+      replay_draws_(seeds.cpu_stream("replay.draw")),
+      bank_(options.replay) {}
+
+// Both views' prompts, and of the completion as much as fits behind the longer one.
+std::vector<Sequence> RolloutInput::render(const std::vector<generator::Rollout>& rollouts) const {
+  std::vector<Sequence> sequences;
+  for (const generator::Rollout& rollout : rollouts) {
+    Sequence sequence{.teacher_prompt = *teacher_view_.prompt(rollout.item),
+                      .student_prompt = *student_view_.prompt(rollout.item),
+                      .completion = rollout.completion,
+                      .sampler_log_probabilities = rollout.log_probabilities,
+                      .importance = rollout.importance,
+                      .weight = rollout.weight};
+    const std::int64_t prompt =
+        std::max(std::ssize(sequence.teacher_prompt), std::ssize(sequence.student_prompt));
+    const std::int64_t room = options_.longest - prompt;
+    if (room <= 0) continue;
+    const auto kept = static_cast<std::size_t>(std::min<std::int64_t>(room, std::ssize(sequence.completion)));
+    sequence.completion.resize(kept);
+    if (!sequence.sampler_log_probabilities.empty()) sequence.sampler_log_probabilities.resize(kept);
+    if (!sequence.importance.empty()) sequence.importance.resize(kept);
+    sequences.push_back(std::move(sequence));
+  }
+  return sequences;
+}
+
+void RolloutInput::refill(const curriculum::StagePlan& plan) {
+  constexpr int kAttempts = 20;
+  const curriculum::RolloutPlan rollout_plan = curriculum::plan_rollouts(options_.ramps, plan.progress);
+  for (int attempt = 0; std::ssize(waiting_) < options_.batch && attempt < kAttempts * options_.batch; ++attempt) {
+    const auto drawn = rollouts_.draw({.count = options_.draw * options_.candidates,
+                                       .length_factor = rollout_plan.length,
+                                       .temperature_factor = rollout_plan.temperature});
+    std::int64_t tokens = 0, finished = 0;
+    for (const generator::Rollout& rollout : drawn) {
+      tokens += std::ssize(rollout.completion);
+      finished += rollout.finished ? 1 : 0;
+    }
+    tokens_written_ += tokens;
+    newest_ = {{"completion_tokens", share(tokens, std::ssize(drawn))}, {"finished", share(finished, std::ssize(drawn))}};
+
+    std::vector<Sequence> sequences = render(drawn);
+    const bool keeps_all = rollout_plan.window_low <= 0 && rollout_plan.window_high >= 1;
+    if (keeps_all) {
+      std::ranges::move(sequences, std::back_inserter(waiting_));
+      continue;
+    }
+    const std::vector<double> divergences = divergences_(sequences);
+    double kept_divergence = 0, divergence = 0;
+    for (const double value : divergences) divergence += value;
+    const auto kept = curriculum::select_window(divergences, rollout_plan);
+    for (const std::int64_t i : kept) {
+      kept_divergence += divergences[static_cast<std::size_t>(i)];
+      waiting_.push_back(std::move(sequences[static_cast<std::size_t>(i)]));
+    }
+    newest_.emplace_back("candidate_divergence", divergence / static_cast<double>(std::max<std::size_t>(divergences.size(), 1)));
+    newest_.emplace_back("kept_divergence", kept_divergence / static_cast<double>(std::max<std::size_t>(kept.size(), 1)));
+  }
+  if (waiting_.empty()) {
+    throw RunError("[distiller.RolloutInput] no sequence fits into " + std::to_string(options_.longest) +
+                   " tokens; raise `longest` or shorten the prompts");
+  }
+}
+
+Batch RolloutInput::next(const curriculum::StagePlan& plan) {
+  const bool replays = options_.replay.capacity > 0 && bank_.size() >= options_.batch;
+  const auto replayed =
+      replays ? static_cast<std::int64_t>(std::lround(options_.replay.fraction * static_cast<double>(options_.batch)))
+              : 0;
+  const std::int64_t fresh = options_.batch - replayed;
+  if (std::ssize(waiting_) < fresh) refill(plan);
+
+  Batch batch;
+  for (std::int64_t i = 0; i < fresh && !waiting_.empty(); ++i) {
+    batch.sequences.push_back(std::move(waiting_.front()));
+    waiting_.pop_front();
+  }
+  if (options_.replay.capacity == 0) return batch;
+
+  std::vector<torch::Tensor> rows;
+  for (const Sequence& sequence : batch.sequences) rows.push_back(encode(sequence, options_.longest));
+  const std::int64_t fresh_count = std::ssize(batch.sequences);
+  batch.bank_slots = at::full({fresh_count + replayed}, -1, torch::kInt64);
+  if (replayed > 0) {
+    const auto draw = bank_.draw(replayed, replay_draws_);
+    for (std::int64_t i = 0; i < replayed; ++i) batch.sequences.push_back(decode(draw.samples[i]));
+    batch.bank_slots.narrow(0, fresh_count, replayed).copy_(draw.slots);
+  }
+  // Stored after the draw: a batch never meets itself.
+  if (fresh_count > 0 && plan.step % options_.replay.store_every == 0) {
+    const auto stored = bank_.insert(at::stack(rows), at::ones({fresh_count}));
+    batch.bank_slots.narrow(0, fresh_count - stored.size(0), stored.size(0)).copy_(stored);
+  }
+  return batch;
+}
+
+void RolloutInput::observe(const Batch& batch, const StepReport& report) {
+  if (!batch.bank_slots.defined() || options_.replay.draw != curriculum::ReplayDraw::kCurriculum) return;
+  const auto kept = batch.bank_slots.ge(0).nonzero().squeeze(1);
+  bank_.reweigh(batch.bank_slots.index_select(0, kept), report.sample_weights.to(torch::kCPU).index_select(0, kept));
+}
+
+Metrics RolloutInput::take_metrics() {
+  Metrics metrics = std::move(newest_);
+  newest_.clear();
+  return metrics;
+}
+
+void RolloutInput::save(StateWriter writer) const {
+  rollouts_.save(writer.part("rollouts"));
+  bank_.save(writer.part("bank"));
+  writer.integer("tokens_written", tokens_written_);
+  writer.integer("waiting", std::ssize(waiting_));
+  std::vector<torch::Tensor> rows;
+  for (const Sequence& sequence : waiting_) rows.push_back(encode(sequence, options_.longest));
+  if (!rows.empty()) writer.tensor("waiting_rows", at::stack(rows));
+  // The newest draw's numbers may not have reached the journal yet.
+  writer.integer("metrics", std::ssize(newest_));
+  for (std::size_t i = 0; i < newest_.size(); ++i) {
+    writer.text("metric_name." + std::to_string(i), newest_[i].first);
+    writer.real("metric_value." + std::to_string(i), newest_[i].second);
+  }
+}
+
+void RolloutInput::load(const StateReader& reader) {
+  rollouts_.load(reader.part("rollouts"));
+  bank_.load(reader.part("bank"), torch::kCPU);
+  tokens_written_ = reader.integer("tokens_written");
+  waiting_.clear();
+  if (reader.integer("waiting") > 0) {
+    for (const torch::Tensor& row : reader.tensor("waiting_rows").unbind(0)) waiting_.push_back(decode(row));
+  }
+  newest_.clear();
+  for (std::int64_t i = 0; i < reader.integer("metrics"); ++i) {
+    newest_.emplace_back(reader.text("metric_name." + std::to_string(i)),
+                         reader.real("metric_value." + std::to_string(i)));
+  }
+}
+
+}  // namespace drystill::distiller

@@ -1,0 +1,185 @@
+#include "distiller/language/runs.h"
+
+#include <fmt/format.h>
+
+#include "core/device.h"
+#include "core/error.h"
+#include "core/threads.h"
+#include "distiller/language/evaluator.h"
+#include "distiller/language/learner.h"
+#include "distiller/language/rollout_input.h"
+#include "distiller/language/student.h"
+#include "generator/rollouts/language_actor.h"
+#include "generator/rollouts/mixed_actor.h"
+#include "language/load_language_model.h"
+#include "language/models/layer_subset.h"
+
+namespace drystill::distiller {
+namespace {
+
+std::int64_t count_parameters(const std::vector<torch::Tensor>& parameters) {
+  std::int64_t total = 0;
+  for (const torch::Tensor& parameter : parameters) total += parameter.numel();
+  return total;
+}
+
+// Both models and what they read with.
+struct Models {
+  std::shared_ptr<language::CausalLm> teacher;  // null: the student's own weights
+  std::shared_ptr<language::CausalLm> student;
+  language::Tokenizer teacher_tokenizer;
+  language::Tokenizer student_tokenizer;
+  std::string student_source;
+};
+
+Models load_models(const DistillLanguageModel& options) {
+  const auto& [from, layers] = options.student;
+  if (from == "teacher" && options.teacher.model.empty()) {
+    throw ConfigError("student.from is 'teacher', but teacher.model is missing");
+  }
+  const std::string source = from == "teacher" ? options.teacher.model : from;
+  auto origin = language::load_language_model(source, torch::kFloat32);
+  Models models{.teacher = nullptr,
+                .student = layers.empty() ? origin.model->copy() : language::make_from_layers(*origin.model, layers),
+                .teacher_tokenizer = origin.tokenizer,
+                .student_tokenizer = origin.tokenizer,
+                .student_source = source};
+  if (!std::holds_alternative<FrozenTeacher>(options.teacher.weights)) return models;
+  if (options.teacher.model == source) {
+    models.teacher = origin.model;
+  } else {
+    auto teacher = language::load_language_model(options.teacher.model, torch::kFloat32);
+    models.teacher = teacher.model;
+    models.teacher_tokenizer = teacher.tokenizer;
+  }
+  if (const auto difference =
+          language::vocabulary_difference(models.teacher_tokenizer, models.student_tokenizer)) {
+    throw InputError(options.teacher.model + " and " + source + ": the vocabularies of teacher and student differ: " +
+                     difference->message() + "; distillation token by token needs one tokenizer");
+  }
+  return models;
+}
+
+void set_precision(Models& models, const PrecisionOptions& precision) {
+  if (!precision.bfloat16) return;
+  if (models.teacher) models.teacher->to(torch::kBFloat16);
+  models.student->set_compute_dtype(torch::kBFloat16);  // its weights stay float32: the optimizer's masters
+}
+
+std::vector<std::int64_t> prefix_tokens(const DistillLanguageModel& options, const language::Tokenizer& tokenizer,
+                                        const RunEnvironment& environment) {
+  const auto* prefix = std::get_if<KvPrefixParameters>(&options.trainable);
+  if (prefix == nullptr) return {};
+  std::vector<std::int64_t> tokens;
+  for (const std::string& text : environment.open_texts({prefix->text})) {
+    const auto more = tokenizer.encode(text);
+    tokens.insert(tokens.end(), more.begin(), more.end());
+  }
+  return tokens;
+}
+
+std::filesystem::path save_student(const LanguageStudent& student, const Models& models, const RunOptions& run,
+                                   const RunResult& result, const std::filesystem::path& folder) {
+  std::map<std::string, std::string> metadata = {{"drystill.task", std::string(DistillLanguageModel::kName)},
+                                                 {"drystill.run", run.name},
+                                                 {"drystill.seed", std::to_string(run.seed)},
+                                                 {"drystill.steps", std::to_string(result.steps)}};
+  for (const auto& [name, value] : result.last_evaluation) metadata["drystill.text_" + name] = fmt::format("{:.4f}", value);
+  const std::filesystem::path target = folder / "student";
+  if (student.adapter()) {
+    student.adapter()->save(target, models.student_source);
+  } else if (student.prefix()) {
+    std::filesystem::create_directories(target);
+    student.prefix()->save(target / "kv_prefix.safetensors");
+  } else {
+    language::save_language_model(target, *student.model(), models.student_tokenizer, metadata);
+  }
+  return target;
+}
+
+}  // namespace
+
+TrainingResult distill_language_model(const DistillLanguageModel& options, const RunEnvironment& environment) {
+  limit_threads(options.run.threads);
+  const torch::Device device = parse_device(options.run.device);
+  if (!device.is_cpu()) {
+    throw ConfigError("device: language models run on the CPU for now; set `device: cpu`");
+  }
+  SeedStreams seeds(static_cast<std::uint64_t>(options.run.seed), device);
+  Models models = load_models(options);
+  const language::PromptEncoder encoder(models.student_tokenizer);
+  LanguageStudent student(models.student, options.trainable,
+                          prefix_tokens(options, models.student_tokenizer, environment), seeds);
+  set_precision(models, options.run.precision);
+
+  const std::int64_t total_steps = options.run.loop.total_steps();
+  LanguageLearner learner({.loss = options.loss,
+                           .optimizer = options.optimizer,
+                           .schedule = options.schedule,
+                           .total_steps = total_steps,
+                           .micro_batch = options.micro_batch,
+                           .longest = options.longest,
+                           .clip_gradient = options.clip_gradient},
+                          student, make_language_teacher(options.teacher.weights, models.teacher, models.student), device);
+
+  const auto dtype = options.run.precision.bfloat16 ? torch::kBFloat16 : torch::kFloat32;
+  const language::View teacher_view(options.teacher_view, encoder), student_view(options.student_view, encoder);
+  generator::LanguageActor teacher_actor(learner.teacher().model(), encoder, dtype);
+  generator::LanguageActor student_actor(*models.student, encoder, dtype);
+  learner.on_step([&] {
+    student_actor.weights_changed();
+    if (!std::holds_alternative<FrozenTeacher>(options.teacher.weights)) teacher_actor.weights_changed();
+  });
+  generator::LanguageMixedActor mixed_actor(learner.teacher().model(), *models.student);
+  generator::RolloutSource rollouts(
+      options.rollout,
+      {.prompts = generator::make_prompt_source(options.rollout.prompts,
+                                                {.encoder = encoder,
+                                                 .teacher = teacher_actor,
+                                                 .open_texts = environment.open_texts,
+                                                 .completion_length = options.rollout.sampling.max_new_tokens,
+                                                 .seeds = seeds}),
+       .teacher = teacher_actor,
+       .student = student_actor,
+       .mixed = &mixed_actor,
+       .teacher_view = teacher_view,
+       .student_view = student_view,
+       .seeds = seeds});
+  RolloutInput source({.batch = options.batch,
+                       .draw = options.draw,
+                       .candidates = options.candidates,
+                       .longest = options.longest,
+                       .ramps = options.ramps,
+                       .replay = options.replay},
+                      rollouts, teacher_view, student_view,
+                      [&](std::span<const Sequence> sequences) { return learner.divergences(sequences); }, seeds);
+  const auto scheduler = curriculum::make_scheduler(options.curriculum, total_steps, options.run.loop.epoch_steps);
+
+  std::optional<TextEvaluator> evaluator;
+  if (options.evaluation) {
+    evaluator.emplace(*options.evaluation, environment.open_texts(options.evaluation->texts), models.student_tokenizer);
+  }
+  LoopParts parts{.source = source,
+                  .learner = learner,
+                  .scheduler = *scheduler,
+                  .seeds = seeds,
+                  .journal = environment.journal,
+                  .progress = environment.progress,
+                  .evaluate = {},
+                  .draw_samples = {},
+                  .checkpoints = environment.folder / "checkpoints"};
+  if (evaluator) {
+    parts.evaluate = [&] { return evaluator->evaluate(student, learner.teacher().model()).metrics(); };
+  }
+
+  TrainingResult result;
+  result.loop = run_loop(options.run.loop, parts);
+  result.model = save_student(student, models, options.run, result.loop, environment.folder);
+  result.counts = {{"tokens_written", source.tokens_written()},
+                   {"trained_parameters", count_parameters(student.trainable())},
+                   {"student_parameters", count_parameters(models.student->parameters())},
+                   {"teacher_parameters", count_parameters(learner.teacher().model().parameters())}};
+  return result;
+}
+
+}  // namespace drystill::distiller

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/progress.h"
+#include "distiller/loop.h"
+#include "generator/rollouts/prompt_source.h"
+#include "journal/journal.h"
+#include "vision/datasets/dataset.h"
+
+namespace drystill::distiller {
+
+// What a run is given from outside: where to write, whom to tell, how to open real data.
+struct RunEnvironment {
+  std::filesystem::path folder;
+  journal::Journal& journal;
+  Progress& progress;
+  vision::DatasetOpener open_dataset;
+  generator::TextOpener open_texts;
+};
+
+// What a run leaves behind.
+struct TrainingResult {
+  RunResult loop;
+  std::filesystem::path model;                               // the trained model: a file, or a Hugging Face folder
+  std::vector<std::pair<std::string, std::int64_t>> counts;  // parameters, inputs synthesized
+};
+
+}  // namespace drystill::distiller

@@ -1,0 +1,101 @@
+#include "generator/rollouts/mixed_actor.h"
+
+#include <ATen/ops/logaddexp.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "language/models/kv_cache.h"
+#include "language/sampling/sampler.h"
+
+namespace drystill::generator {
+namespace {
+
+using Prompts = std::span<const std::vector<std::int64_t>>;
+
+// Prompts side by side, padded on the left, and one model's progress behind them.
+class Progressing {
+ public:
+  Progressing(const language::CausalLm& model, Prompts prompts, std::int64_t new_tokens) : model_(model) {
+    std::size_t width = 1;
+    for (const auto& prompt : prompts) width = std::max(width, prompt.size());
+    const auto rows = static_cast<std::int64_t>(prompts.size());
+    const auto columns = static_cast<std::int64_t>(width);
+    batch_.ids = at::zeros({rows, columns}, torch::kInt64);
+    batch_.mask = at::zeros({rows, columns}, torch::kBool);
+    for (std::size_t row = 0; row < prompts.size(); ++row) {
+      const std::size_t begin = (row + 1) * width - prompts[row].size();
+      std::ranges::copy(prompts[row], batch_.ids.mutable_data_ptr<std::int64_t>() + begin);
+      std::fill_n(batch_.mask.mutable_data_ptr<bool>() + begin, prompts[row].size(), true);
+    }
+    cache_.emplace(model.options(), rows, columns + new_tokens, model.compute_dtype());
+  }
+
+  torch::Tensor next_logits() {  // [N, V] float32
+    const torch::Tensor hidden = model_.hidden(batch_, {.cache = &*cache_});
+    return model_.head(hidden.select(1, hidden.size(1) - 1)).to(torch::kFloat32);
+  }
+  void append(const torch::Tensor& ids) { batch_ = {.ids = ids.unsqueeze(1), .mask = {}, .positions = {}}; }
+
+ private:
+  const language::CausalLm& model_;
+  language::TokenBatch batch_;
+  std::optional<language::KvCache> cache_;
+};
+
+}  // namespace
+
+LanguageMixedActor::LanguageMixedActor(const language::CausalLm& teacher, const language::CausalLm& student)
+    : teacher_(teacher), student_(student) {}
+
+std::vector<MixedActor::Mixed> LanguageMixedActor::write(Prompts teacher_prompts, Prompts student_prompts,
+                                                         double teacher_share,
+                                                         const language::SamplingOptions& options) {
+  const torch::NoGradGuard no_grad;
+  std::vector<std::int64_t> stop_ids = options.stop_ids;
+  const auto& own = teacher_.options().eos_tokens;
+  stop_ids.insert(stop_ids.end(), own.begin(), own.end());
+  // The temperature acts on each distribution; the mixture itself is sampled as it is.
+  language::SamplingOptions mixture_options = options;
+  mixture_options.temperature = 1;
+  const double temperature = std::max(options.temperature, 1e-3);
+  const language::Sampler sampler(mixture_options, stop_ids);
+
+  Progressing teacher(teacher_, teacher_prompts, options.max_new_tokens);
+  Progressing student(student_, student_prompts, options.max_new_tokens);
+  std::vector<Mixed> mixed(teacher_prompts.size());
+  std::size_t open = mixed.size();
+  for (std::int64_t step = 0; step < options.max_new_tokens && open > 0; ++step) {
+    torch::Tensor teacher_logits = teacher.next_logits(), student_logits = student.next_logits();
+    const std::int64_t words = std::min(teacher_logits.size(1), student_logits.size(1));
+    const torch::Tensor log_teacher = (teacher_logits.narrow(1, 0, words) / temperature).log_softmax(1);
+    const torch::Tensor log_student = (student_logits.narrow(1, 0, words) / temperature).log_softmax(1);
+    const torch::Tensor log_mixture = at::logaddexp(log_teacher + std::log(std::max(teacher_share, 1e-30)),
+                                                    log_student + std::log(std::max(1 - teacher_share, 1e-30)));
+    std::vector<language::Draw> draws;
+    for (std::int64_t row = 0; row < std::ssize(mixed); ++row) {
+      draws.push_back({.sequence = row, .step = step, .forbid_stop = step < options.min_new_tokens});
+    }
+    const auto sampled = sampler.sample(log_mixture, draws);
+    const torch::Tensor log_ratio = (log_student - log_mixture).gather(1, sampled.ids.unsqueeze(1)).squeeze(1);
+    for (std::size_t row = 0; row < mixed.size(); ++row) {
+      Mixed& one = mixed[row];
+      if (one.written.finished) continue;
+      const std::int64_t id = sampled.ids.const_data_ptr<std::int64_t>()[row];
+      one.written.tokens.push_back(id);
+      one.written.log_probabilities.push_back(sampled.log_probs.const_data_ptr<float>()[row]);
+      one.importance.push_back(std::exp(log_ratio.const_data_ptr<float>()[row]));
+      if (std::ranges::find(stop_ids, id) != stop_ids.end()) {
+        one.written.finished = true;
+        --open;
+      }
+    }
+    teacher.append(sampled.ids);
+    student.append(sampled.ids);
+  }
+  return mixed;
+}
+
+}  // namespace drystill::generator
