@@ -92,7 +92,7 @@ std::filesystem::path save_student(const LanguageStudent& student, const Models&
     std::filesystem::create_directories(target);
     student.prefix()->save(target / "kv_prefix.safetensors");
   } else {
-    language::save_language_model(target, *student.model(), models.student_tokenizer, metadata);
+    language::save_language_model(target, *student.model(), models.student_source, metadata);
   }
   return target;
 }

@@ -75,6 +75,23 @@ void add_merge(const GgufVocabulary& vocabulary, std::size_t rank, TokenizerPart
 
 }  // namespace
 
+GgufVocabulary read_gguf_vocabulary(const io::GgufFile& file) {
+  GgufVocabulary vocabulary;
+  vocabulary.model = file.text("tokenizer.ggml.model").value_or("");
+  vocabulary.pre = file.text("tokenizer.ggml.pre").value_or("");
+  if (const auto* tokens = file.texts("tokenizer.ggml.tokens")) vocabulary.tokens = *tokens;
+  if (const auto* merges = file.texts("tokenizer.ggml.merges")) vocabulary.merges = *merges;
+  if (const auto types = file.integers("tokenizer.ggml.token_type")) {
+    vocabulary.token_types.assign(types->begin(), types->end());
+  }
+  vocabulary.bos = file.integer("tokenizer.ggml.bos_token_id");
+  vocabulary.eos = file.integer("tokenizer.ggml.eos_token_id");
+  vocabulary.pad = file.integer("tokenizer.ggml.padding_token_id");
+  vocabulary.chat_template = file.text("tokenizer.chat_template");
+  vocabulary.add_bos = file.flag("tokenizer.ggml.add_bos_token").value_or(false);
+  return vocabulary;
+}
+
 Tokenizer tokenizer_from_gguf(const GgufVocabulary& vocabulary, const std::string& source) {
   TokenizerParts parts;
   parts.source = source;

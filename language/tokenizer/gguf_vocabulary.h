@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "io/gguf.h"
 #include "language/tokenizer/tokenizer.h"
 
 namespace drystill::language {
@@ -20,6 +21,9 @@ struct GgufVocabulary {
   std::optional<std::string> chat_template;   // tokenizer.chat_template
   bool add_bos = false;                       // tokenizer.ggml.add_bos_token
 };
+
+// The tokenizer's part of a file's metadata; keys that are missing stay empty.
+GgufVocabulary read_gguf_vocabulary(const io::GgufFile& file);
 
 // `source` names the file in error messages. InputError where the vocabulary is of another kind, or damaged.
 Tokenizer tokenizer_from_gguf(const GgufVocabulary& vocabulary, const std::string& source);

@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "io/quote.h"
+#include "language/tokenizer/gguf_vocabulary.h"
 #include "language/tokenizer/tokenizer_json.h"
 
 namespace drystill::language {
@@ -12,9 +13,12 @@ Tokenizer load_tokenizer(const std::filesystem::path& path) {
     if (std::filesystem::exists(file)) return read_tokenizer_json(file);
     throw InputError(io::quote(path.string()) + " has no tokenizer.json; SentencePiece models are not supported");
   }
+  if (path.extension() == ".gguf") {
+    return tokenizer_from_gguf(read_gguf_vocabulary(io::GgufFile(path)), path.string());
+  }
   if (path.extension() == ".json" || !std::filesystem::exists(path)) return read_tokenizer_json(path);
-  throw InputError(io::quote(path.string()) + " holds no tokenizer that can be read; expected a folder with a " +
-                   "tokenizer.json, or that file");
+  throw InputError(io::quote(path.string()) + " holds no tokenizer that can be read; expected a .gguf file, a folder " +
+                   "with a tokenizer.json, or that file");
 }
 
 }  // namespace drystill::language

@@ -1,0 +1,25 @@
+#include "language/load_language_model.h"
+
+#include "language/models/causal_lm_folder.h"
+#include "language/models/gguf_names.h"
+#include "language/tokenizer/load_tokenizer.h"
+#include "language/tokenizer/write_tokenizer.h"
+
+namespace drystill::language {
+
+LanguageModel load_language_model(const std::filesystem::path& path, std::optional<torch::ScalarType> dtype) {
+  Tokenizer tokenizer = load_tokenizer(path);
+  if (path.extension() == ".gguf") {
+    return {load_gguf_causal_lm(path, dtype.value_or(torch::kFloat32)), std::move(tokenizer)};
+  }
+  return {load_causal_lm(path, dtype), std::move(tokenizer)};
+}
+
+void save_language_model(const std::filesystem::path& folder, const CausalLm& model,
+                         const std::filesystem::path& tokenizer_source,
+                         const std::map<std::string, std::string>& metadata) {
+  save_causal_lm(folder, model, metadata);
+  write_tokenizer(tokenizer_source, folder);
+}
+
+}  // namespace drystill::language
