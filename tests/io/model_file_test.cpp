@@ -46,7 +46,7 @@ TEST(ModelFile, SaysWhatAFileIsThatItCannotRead) {
     return input_error([&] { read_model(write_bytes(folder / "a.pth", bytes)); });
   };
   EXPECT_NE(message("").find("is empty"), std::string::npos);
-  EXPECT_NE(message("GGUF\3").find("GGUF"), std::string::npos);
+  EXPECT_NE(message("GGUF\3").find("not a valid GGUF"), std::string::npos);
   EXPECT_NE(message("\x80\x04K\1.").find("torch.save did not write"), std::string::npos);
   EXPECT_NE(message("version https://git-lfs.github.com/spec/v1\n").find("git lfs pull"), std::string::npos);
   EXPECT_NE(message("hello, this is a text").find("unknown format"), std::string::npos);
