@@ -32,13 +32,14 @@ Format detect(const std::filesystem::path& path) {
   if (start.size() > 262 && start.substr(257, 5) == "ustar") {
     throw InputError(name + " is a tar file of a PyTorch before 0.2; load and save it again in Python");
   }
+  // Before the pickles: the length of a header, which comes first, may well begin with a pickle's first byte.
+  if (start.size() > 8 && start[8] == '{') return Format::kSafetensors;
   if (start.starts_with('\x80')) {
     throw InputError(name + " is a pickle that torch.save did not write; in Python, save model.state_dict() with it");
   }
   if (start.starts_with("version https://git-lfs")) {
     throw InputError(name + " is a Git LFS pointer, not the file itself; run `git lfs pull`");
   }
-  if (start.size() > 8 && start[8] == '{') return Format::kSafetensors;
   throw InputError(name + " is of an unknown format or damaged at its begin; " + kKnown);
 }
 

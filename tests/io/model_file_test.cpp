@@ -56,6 +56,15 @@ TEST(ModelFile, SaysWhatAFileIsThatItCannotRead) {
   input_error([&] { read_model("/dev/zero"); });
 }
 
+// A safetensors file begins with the length of its header: one of 0x..80 bytes looks like a pickle, others like text.
+TEST(ModelFile, KnowsSafetensorsByMoreThanTheirFirstByte) {
+  const TemporaryFolder folder;
+  for (std::size_t length = 0; length < 256; length += 8) {
+    write_safetensors(folder / "a.safetensors", {{"x", torch::ones({1})}}, {{"note", std::string(length, 'n')}});
+    EXPECT_EQ(describe_model(folder / "a.safetensors").format, "safetensors") << length;
+  }
+}
+
 TEST(ModelFile, DoesNotWaitForANamedPipe) {
   const TemporaryFolder folder;
   ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
