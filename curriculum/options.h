@@ -82,6 +82,51 @@ struct SelfPacedOptions {
 
 using SchedulerOptions = std::variant<ConstantOptions, SelfPacedOptions>;
 
+// A number that goes straight from one value to another between two shares of the run.
+struct Ramp {
+  double from = 1;
+  double to = 1;
+  double begin = 0;
+  double end = 1;
+
+  template <class Field>
+  void visit(Field&& field) {
+    field("from", from, "value up to `begin`", at_least(0));
+    field("to", to, "value after `end`", at_least(0));
+    field("begin", begin, "share of the run at which the change begins", between(0, 1));
+    field("end", end, "share of the run at which it is complete", between(0, 1));
+  }
+  std::vector<Problem> problems() const {
+    if (begin > end) return {{"begin", "must not be above 'end'"}};
+    return {};
+  }
+  bool operator==(const Ramp&) const = default;
+};
+
+// From easy to hard where inputs are token sequences: of the candidates, those whose divergence lies between two
+// quantiles (the language form of the adversarial ramp), how long they are, how freely they are sampled.
+struct RolloutRampOptions {
+  Ramp window_low{.from = 0, .to = 0};
+  Ramp window_high{.from = 1, .to = 1};
+  Ramp length;
+  Ramp temperature;
+
+  template <class Field>
+  void visit(Field&& field) {
+    field("window_low", window_low, "quantile of the candidates' divergence from which they are kept");
+    field("window_high", window_high, "quantile of the candidates' divergence up to which they are kept");
+    field("length", length, "factor of the longest completion");
+    field("temperature", temperature, "factor of the sampling temperature");
+  }
+  std::vector<Problem> problems() const {
+    if (window_low.from >= window_high.from) return {{"window_low", "starts at or above 'window_high'"}};
+    if (window_low.to >= window_high.to) return {{"window_low", "ends at or above 'window_high'"}};
+    if (window_high.from > 1 || window_high.to > 1) return {{"window_high", "is a quantile: at most 1"}};
+    return {};
+  }
+  bool operator==(const RolloutRampOptions&) const = default;
+};
+
 // Which kept samples come back: all alike, or in proportion to the curriculum's weight of their last loss.
 enum class ReplayDraw { kUniform, kCurriculum };
 constexpr auto enum_names(ReplayDraw) {

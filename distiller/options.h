@@ -132,7 +132,7 @@ struct DistillClassifier {
   generator::SynthesizerOptions generator;
   curriculum::SchedulerOptions curriculum = curriculum::SelfPacedOptions{};
   curriculum::ReplayOptions replay;
-  vision::AugmentOptions augment{.crop_padding = 0, .flip = false};
+  vision::AugmentOptions augment{.crop_padding = 0, .flip = false, .mixup = 0};
   LossOptions loss;
   OptimizerOptions optimizer;
   ScheduleOptions schedule;
@@ -196,6 +196,10 @@ struct TrainClassifier {
     field("optimizer", optimizer, "optimizer");
     field("schedule", schedule, "learning rate over the run");
     field("batch", batch, "samples a step", at_least(1));
+  }
+  std::vector<Problem> problems() const {
+    if (augment.mixup > 0 && !teacher) return {{"augment", "mixup needs a teacher: a blend has no label"}};
+    return {};
   }
   bool operator==(const TrainClassifier&) const = default;
 };

@@ -40,7 +40,7 @@ Batch SyntheticSource::next(const curriculum::StagePlan& plan) {
 
   torch::NoGradGuard no_grad;
   Batch batch;
-  const bool augmented = options_.augment.crop_padding > 0 || options_.augment.flip;
+  const bool augmented = options_.augment.any();
   const bool replays = options_.replay.capacity > 0 && bank_.size() >= options_.batch;
   const auto replayed =
       replays ? static_cast<std::int64_t>(std::lround(options_.replay.fraction * static_cast<double>(options_.batch)))

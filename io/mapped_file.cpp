@@ -33,7 +33,7 @@ struct Descriptor {
 
 }  // namespace
 
-MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
+MappedFile::MappedFile(const std::filesystem::path& path, Access access) : path_(path) {
   // O_NONBLOCK: opening a named pipe that nobody writes to must fail below, not wait for ever.
   const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (file.number < 0) fail_with_errno(path);
@@ -43,7 +43,9 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   if (!S_ISREG(status.st_mode)) fail(path, "it is not a regular file");
   const auto size = static_cast<std::size_t>(status.st_size);
   if (size == 0) return;  // mmap refuses empty ranges
-  void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.number, 0);
+  // MAP_NORESERVE: a writable mapping of a file larger than the memory is refused otherwise.
+  const int protection = access == Access::kCopyOnWrite ? PROT_READ | PROT_WRITE : PROT_READ;
+  void* address = ::mmap(nullptr, size, protection, MAP_PRIVATE | MAP_NORESERVE, file.number, 0);
   if (address == MAP_FAILED) fail_with_errno(path);
   bytes_ = {static_cast<const std::byte*>(address), size};
 }

@@ -18,14 +18,14 @@ struct TensorFile {
 // What a file says of one tensor; known without reading its data.
 struct TensorInfo {
   std::string name;
-  std::string dtype;  // in safetensors' words: "F32", "BF16", "I64"
+  std::string dtype;  // in safetensors' words: "F32", "BF16", "I64"; GGML's where it is quantised: "Q4_1"
   std::vector<std::int64_t> shape;
-  std::uint64_t bytes = 0;  // of the elements, packed
+  std::uint64_t bytes = 0;  // of the elements, packed, as stored
 };
 
 // What `inspect` shows.
 struct FileDescription {
-  std::string format;               // "safetensors", "PyTorch zip" or "PyTorch legacy pickle"
+  std::string format;               // "safetensors", "PyTorch zip", "PyTorch legacy pickle", "GGUF v3 Q4_1"
   std::vector<TensorInfo> tensors;  // by name
   std::map<std::string, std::string> metadata;
   std::uint64_t file_bytes = 0;

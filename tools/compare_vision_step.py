@@ -39,7 +39,7 @@ def main():
             for peer, lines in results.items()}
     if options.json:
         options.json.write_text(json.dumps({"batch": options.batch, "device": options.device, "rows": rows}, indent=2) + "\n")
-    print(f"batch {options.batch}, {options.device}, {options.rounds} rounds in turn, {lines[0]['threads']} threads\n")
+    print(f"batch {options.batch}, {options.device}, {options.rounds} rounds in turn, {line['threads']} threads\n")
     print("| program | generator step (s) | student step (s) | 1 + 10 steps (s) | times as long as ours |")
     print("|---|---:|---:|---:|---:|")
     for peer, row in rows.items():

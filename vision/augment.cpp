@@ -4,7 +4,10 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/index.h>
+#include <ATen/ops/lerp.h>
+#include <ATen/ops/rand.h>
 #include <ATen/ops/randint.h>
+#include <ATen/ops/randperm.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
@@ -114,9 +117,21 @@ torch::Tensor place(const torch::Tensor& images, const Placements& placements) {
   return Place::apply(images, placements.rows, placements.columns, placements.mirror);
 }
 
+torch::Tensor mix(const torch::Tensor& images, double share, at::Generator generator) {
+  const std::int64_t count = images.size(0);
+  const torch::Tensor partner = at::randperm(count, generator, torch::TensorOptions(torch::kLong));
+  const torch::Tensor chosen = at::rand({count}, generator) < share;
+  const torch::Tensor own = at::where(chosen, at::rand({count}, generator), 1.0);
+  const torch::Tensor weight = own.to(images.options()).view({count, 1, 1, 1});
+  return at::lerp(images.index_select(0, partner.to(images.device())), images, weight);
+}
+
 torch::Tensor augment(const torch::Tensor& images, const AugmentOptions& options, at::Generator generator) {
-  if (options.crop_padding == 0 && !options.flip) return images;
-  return place(images, draw_placements(images.size(0), options, std::move(generator)));
+  torch::Tensor result = images;
+  if (options.crop_padding > 0 || options.flip)
+    result = place(images, draw_placements(images.size(0), options, generator));
+  if (options.mixup > 0) result = mix(result, options.mixup, std::move(generator));
+  return result;
 }
 
 torch::Tensor to_unit(const torch::Tensor& images, torch::ScalarType dtype, torch::MemoryFormat format) {

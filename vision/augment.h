@@ -27,9 +27,14 @@ torch::Tensor place(const torch::Tensor& images, const Placements& placements);
 // The same in composed operators, on any device and not differentiable: what place() does off the CPU, and its oracle.
 torch::Tensor place_by_gather(const torch::Tensor& images, const Placements& placements);
 
+// Blends a share of the images, each with another of the batch: u x_i + (1 - u) x_j, u uniform in [0, 1), j from a
+// random permutation (mixup, Zhang et al. 2018; with uniform u and the teacher's answer to the blend as target, as
+// Beyer et al., CVPR 2022, found best for distillation). images: floating point. Draws from a CPU generator.
+torch::Tensor mix(const torch::Tensor& images, double share, at::Generator generator);
+
 // place() with freshly drawn placements: random crop with zero padding and horizontal flip, per sample
-// (torchvision's RandomCrop(H, padding) and RandomHorizontalFlip, applied per sample). Nothing is drawn where the
-// options ask for neither.
+// (torchvision's RandomCrop(H, padding) and RandomHorizontalFlip, applied per sample); then mix(). What the options do
+// not ask for is not drawn.
 torch::Tensor augment(const torch::Tensor& images, const AugmentOptions& options, at::Generator generator);
 
 // [N, C, H, W] uint8 0..255 -> `dtype` 0..1, in the given memory format.

@@ -72,15 +72,18 @@ void convert(const ConvertArguments& arguments, const Console& console) {
 
 void add_inspect(CLI::App& app, const Console& console) {
   auto path = std::make_shared<std::string>();
-  CLI::App* verb = app.add_subcommand("inspect", "tensors, types and metadata of a .safetensors, .pth or .pt file");
-  verb->add_option("file", *path, "model file")->required();
+  CLI::App* verb = app.add_subcommand(
+      "inspect", "tensors, types and metadata of a .safetensors, .gguf, .pth or .pt file or a Hugging Face folder");
+  verb->add_option("file", *path, "model file or folder")->required();
   verb->callback([path, &console] { inspect(*path, console); });
 }
 
 void add_convert(CLI::App& app, const Console& console) {
   auto arguments = std::make_shared<ConvertArguments>();
   CLI::App* verb = app.add_subcommand("convert", "a model file into another format, by the extension of OUT");
-  verb->add_option("in", arguments->in, "model file to read")->required();
+  verb->add_option("in", arguments->in,
+                   "model file or Hugging Face folder to read; quantised GGUF tensors become float32")
+      ->required();
   verb->add_option("out", arguments->out, "file to write: .safetensors, .pth or .pt (for Python's torch.load)")
       ->required();
   verb->add_flag("--force", arguments->force, "replace OUT where it exists");

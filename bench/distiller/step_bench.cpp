@@ -2,6 +2,7 @@
 // peer is tools/peers/vision_step.py; tools/compare_vision_step.py times both in turn. Prints one JSON line: medians in
 // seconds.
 #include <fmt/format.h>
+#include <ATen/Parallel.h>
 #include <torch/types.h>
 
 #include <CLI/CLI.hpp>
@@ -39,7 +40,7 @@ std::string measure(const Arguments& arguments) {
   const torch::Device device = parse_device(arguments.device);
   const auto dtype = arguments.bfloat16 ? torch::kBFloat16 : torch::kFloat32;
   SeedStreams seeds(0, device);
-  const vision::ImageSpec image{.mean = {0.4914, 0.4822, 0.4465}, .stddev = {0.2023, 0.1994, 0.2010}};
+  const vision::ImageSpec image{.mean = {0.4914, 0.4822, 0.4465}, .stddev = {0.2023, 0.1994, 0.2010}, .class_names = {}};
   const auto model = [&](const char* name) {
     auto classifier = vision::make_classifier(name, image, seeds.cpu_stream(name));
     classifier->to(device);
@@ -60,7 +61,7 @@ std::string measure(const Arguments& arguments) {
       seeds);
   SyntheticSource source({.batch = arguments.batch,
                           .student_steps_per_generator_step = arguments.student_steps,
-                          .augment = {.crop_padding = 0, .flip = false},
+                          .augment = {.crop_padding = 0, .flip = false, .mixup = 0},
                           .replay = {}},
                          *synthesizer, image, device, dtype, seeds);
   ClassifierLearner learner({.loss = {.kind = LossKind::kL1}, .optimizer = SgdOptions{}, .schedule = {}}, student,

@@ -80,7 +80,7 @@ void distance_with_gradient(benchmark::State& state, const Shape& shape, torch::
   state.counters["times_reference"] = times.median(1) / times.median(0);
 }
 
-const bool kRegistered = [] {
+const bool kBatchStatisticsRegistered = [] {
   const auto add = [](const std::string& name, auto function, const Shape& shape, torch::ScalarType type,
                       at::MemoryFormat format) {
     benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& state) { function(state, shape, type, format); })

@@ -29,7 +29,7 @@ void with_gradients(benchmark::State& state, DivergenceKind kind, std::int64_t r
   state.counters["times_reference"] = times.median(1) / times.median(0);
 }
 
-const bool kRegistered = [] {
+const bool kDivergenceRegistered = [] {
   for (const auto kind : {DivergenceKind::kForwardKl, DivergenceKind::kReverseKl, DivergenceKind::kJensenShannon,
                           DivergenceKind::kL1, DivergenceKind::kMse}) {
     for (const auto& [rows, classes] : {std::pair{256, 10}, std::pair{256, 100}, std::pair{256, 1000}}) {

@@ -7,6 +7,8 @@ import tempfile
 
 from tiny_world import World, drystill
 
+GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "golden" / "io"
+
 failures = []
 
 
@@ -69,6 +71,17 @@ def main():
         assert not pathlib.Path("/tmp/drystill-was-here").exists(), "a pickle was executed"
         expect("wrong architecture", distill("--set", "teacher.architecture=resnet20"), 3, "resnet8", "resnet20")
         expect("no CUDA here", distill("--set", "device=cuda:7"), 3, "CUDA")
+        gguf = (GOLDEN / "types.gguf").read_bytes()
+        good, cut = folder / "good.gguf", folder / "cut.gguf"
+        good.write_bytes(gguf)
+        cut.write_bytes(gguf[:-100])
+        expect("convert GGUF", drystill("convert", good, folder / "converted.safetensors"), 0)
+        expect("inspect its safetensors", drystill("inspect", folder / "converted.safetensors"), 0)
+        expect("inspect GGUF cut short", drystill("inspect", cut), 3, "cut.gguf", "tensor")
+        expect("convert GGUF cut short", drystill("convert", cut, folder / "cut.safetensors"), 3, "cut.gguf")
+        assert not (folder / "cut.safetensors").exists()
+        (folder / "empty").mkdir()
+        expect("inspect a folder without weights", drystill("inspect", folder / "empty"), 3, "model.safetensors")
         images = folder / "short-images"
         images.write_bytes((folder / "test-images").read_bytes()[:-5])
         expect("truncated IDX", distill("--set", f"evaluation.test_images={images}"), 3, "short-images")

@@ -40,7 +40,7 @@ class Counting final : public generator::Synthesizer {
 class Source : public ::testing::Test {
  protected:
   SyntheticSource make(SyntheticSourceOptions options) {
-    options.augment = {.crop_padding = 0, .flip = false};
+    options.augment = {.crop_padding = 0, .flip = false, .mixup = 0};
     return SyntheticSource(options, synthesizer_, testing::tiny_image(), torch::kCPU, torch::kFloat32, seeds_);
   }
   // Back from normalised pixels to the numbers that went in.

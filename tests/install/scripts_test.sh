@@ -81,4 +81,14 @@ chmod 755 "$work/other"/*
 expect 3 env -u DRYSTILL_LIBTORCH DRYSTILL_CACHE="$work/cache" PATH="$work/other:$PATH" "$fetch"
 grep --quiet 'no pinned LibTorch for aarch64' "$work/output" || fail "unclear refusal: $(cat "$work/output")"
 [[ ! -e $work/cache ]] || fail "a refused fetch left a cache folder"
+
+# SmolLM2: a file that is given is taken as it is; one that is missing is refused; a failed fetch leaves no model.
+smollm2=$root/scripts/fetch_smollm2.sh
+touch "$work/given.gguf"
+expect 0 env DRYSTILL_SMOLLM2="$work/given.gguf" PATH="$work/other:$PATH" "$smollm2"
+[[ $(cat "$work/output") == "$(realpath "$work/given.gguf")" ]] || fail "it printed: $(cat "$work/output")"
+expect 3 env DRYSTILL_SMOLLM2="$work/none.gguf" "$smollm2"
+expect 3 env -u DRYSTILL_SMOLLM2 DRYSTILL_CACHE="$work/cache" PATH="$work/other:$PATH" "$smollm2"
+grep --quiet 'python3 has no pip' "$work/output" || fail "unclear refusal: $(cat "$work/output")"
+[[ ! -e $work/cache ]] || fail "a refused fetch left a cache folder"
 echo "The set-up scripts behave."

@@ -46,7 +46,7 @@ TEST(ModelFile, SaysWhatAFileIsThatItCannotRead) {
     return input_error([&] { read_model(write_bytes(folder / "a.pth", bytes)); });
   };
   EXPECT_NE(message("").find("is empty"), std::string::npos);
-  EXPECT_NE(message("GGUF\3").find("GGUF"), std::string::npos);
+  EXPECT_NE(message("GGUF\3").find("not a valid GGUF"), std::string::npos);
   EXPECT_NE(message("\x80\x04K\1.").find("torch.save did not write"), std::string::npos);
   EXPECT_NE(message("version https://git-lfs.github.com/spec/v1\n").find("git lfs pull"), std::string::npos);
   EXPECT_NE(message("hello, this is a text").find("unknown format"), std::string::npos);
@@ -54,6 +54,15 @@ TEST(ModelFile, SaysWhatAFileIsThatItCannotRead) {
   EXPECT_NE(input_error([&] { read_model(folder.path()); }).find("folder"), std::string::npos);
   EXPECT_NE(input_error([&] { read_model(folder / "missing.pth"); }).find("No such file"), std::string::npos);
   input_error([&] { read_model("/dev/zero"); });
+}
+
+// A safetensors file begins with the length of its header: one of 0x..80 bytes looks like a pickle, others like text.
+TEST(ModelFile, KnowsSafetensorsByMoreThanTheirFirstByte) {
+  const TemporaryFolder folder;
+  for (std::size_t length = 0; length < 256; length += 8) {
+    write_safetensors(folder / "a.safetensors", {{"x", torch::ones({1})}}, {{"note", std::string(length, 'n')}});
+    EXPECT_EQ(describe_model(folder / "a.safetensors").format, "safetensors") << length;
+  }
 }
 
 TEST(ModelFile, DoesNotWaitForANamedPipe) {

@@ -53,7 +53,7 @@ TEST(PlaceTest, MovesAndMirrorsByHand) {
 TEST(PlaceTest, EqualsCropAndFlipOfEachSample) {
   SeedStreams seeds(3);
   const auto images = at::rand({33, 3, 9, 7}, seeds.cpu_stream("images"));
-  const auto drawn = draw_placements(33, {.crop_padding = 4, .flip = true}, seeds.cpu_stream("augment"));
+  const auto drawn = draw_placements(33, {.crop_padding = 4, .flip = true, .mixup = 0}, seeds.cpu_stream("augment"));
   const auto expected = one_by_one(images, drawn);
   EXPECT_TRUE(at::equal(place(images, drawn), expected));
   EXPECT_TRUE(at::equal(place(images.contiguous(torch::MemoryFormat::ChannelsLast), drawn), expected));
@@ -70,7 +70,8 @@ TEST(PlaceTest, EqualsAGatherForEveryLayout) {
       for (const auto format : {torch::MemoryFormat::Contiguous, torch::MemoryFormat::ChannelsLast}) {
         const auto images =
             at::rand({20, channels, 5, 7}, seeds.cpu_stream("images")).mul(200).to(dtype).contiguous(format);
-        const auto drawn = draw_placements(20, {.crop_padding = 8, .flip = true}, seeds.cpu_stream("augment"));
+        const auto drawn =
+            draw_placements(20, {.crop_padding = 8, .flip = true, .mixup = 0}, seeds.cpu_stream("augment"));
         EXPECT_TRUE(at::equal(place(images, drawn), one_by_one(images, drawn))) << channels << dtype << format;
         EXPECT_TRUE(at::equal(place_by_gather(images, drawn), one_by_one(images, drawn)))
             << channels << dtype << format;
@@ -100,7 +101,7 @@ TEST(PlaceTest, AnEmptyBatchStaysEmpty) {
 
 TEST(PlaceTest, GradientsAgreeWithDifferences) {
   SeedStreams seeds(4);
-  const auto drawn = draw_placements(6, {.crop_padding = 2, .flip = true}, seeds.cpu_stream("augment"));
+  const auto drawn = draw_placements(6, {.crop_padding = 2, .flip = true, .mixup = 0}, seeds.cpu_stream("augment"));
   const auto weights = at::randn({6, 2, 5, 4}, seeds.cpu_stream("weights"), torch::kDouble);
   const auto images = at::randn({6, 2, 5, 4}, seeds.cpu_stream("images"), torch::kDouble).requires_grad_();
   EXPECT_EQ(
@@ -121,7 +122,7 @@ TEST(AugmentTest, TheGeneratorDecides) {
 // Every shift of 0..2p and both sides come up, about equally often: 4000 draws of 9 values, 444 +- 5 deviations of 20.
 TEST(AugmentTest, DrawsEveryPlacementEquallyOften) {
   SeedStreams seeds(9);
-  const auto drawn = draw_placements(4000, {.crop_padding = 4, .flip = true}, seeds.cpu_stream("augment"));
+  const auto drawn = draw_placements(4000, {.crop_padding = 4, .flip = true, .mixup = 0}, seeds.cpu_stream("augment"));
   for (const auto& shifts : {drawn.rows, drawn.columns}) {
     for (std::int64_t shift = -4; shift <= 4; ++shift) {
       EXPECT_NEAR(shifts.eq(shift).sum().item<double>(), 4000. / 9, 100);
@@ -131,12 +132,28 @@ TEST(AugmentTest, DrawsEveryPlacementEquallyOften) {
   EXPECT_NEAR(drawn.mirror.sum().item<double>(), 2000, 160);
 }
 
+// Each image is itself, or a blend of itself and one other: constant images show the two and their weights.
+TEST(AugmentTest, MixesAShareOfTheImages) {
+  SeedStreams seeds(3);
+  const std::int64_t count = 2000;
+  const auto images = at::arange(count, torch::kFloat).view({count, 1, 1, 1}).expand({count, 1, 2, 2}).contiguous();
+  const auto mixed = mix(images, 0.25, seeds.cpu_stream("mix"));
+  EXPECT_TRUE(at::equal(mixed.select(2, 0).select(2, 0), mixed.select(2, 1).select(2, 1)));
+  const auto changed = mixed.ne(images).view({count, -1}).any(1).sum().item<double>();
+  EXPECT_NEAR(changed, 500, 5 * 20);
+  EXPECT_LT(mixed.max().item<double>(), count);
+  EXPECT_GE(mixed.min().item<double>(), 0);
+  EXPECT_TRUE(at::allclose(mix(images, 0, seeds.cpu_stream("mix")), images));
+  EXPECT_GT(mix(images, 1, seeds.cpu_stream("mix")).ne(images).view({count, -1}).any(1).sum().item<double>(),
+            count - 10);
+}
+
 TEST(AugmentTest, OffDrawsNothingAndReturnsTheImages) {
   SeedStreams seeds(1);
   auto stream = seeds.cpu_stream("augment");
   const auto before = stream.get_state();
   const auto images = at::rand({2, 1, 4, 4}, seeds.cpu_stream("images"));
-  EXPECT_TRUE(augment(images, {.crop_padding = 0, .flip = false}, stream).is_same(images));
+  EXPECT_TRUE(augment(images, {.crop_padding = 0, .flip = false, .mixup = 0}, stream).is_same(images));
   EXPECT_TRUE(at::equal(before, stream.get_state()));
 }
 

@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""Makes tests/golden/language/: what `transformers` says about tiny models of every family.
+
+    python tools/make_golden_language.py      # torch, transformers, safetensors
+
+<name>/config.json, model.safetensors   a model as `save_pretrained` writes it: random weights, stored as bfloat16
+<name>/expected.safetensors             computed in float32 from those weights:
+    ids [3, 12]; lengths [3]            texts of different lengths; ids beyond a length are noise
+    logits, states.<i>                  [3, 12, .]: no mask; hidden states as `output_hidden_states` gives them
+    right_logits, left_logits           the texts padded on either side; only tokens' rows count
+    loss, gradient.<parameter>          mean cross entropy of the next token, every fifth gradient entry (some models)
+"""
+import argparse
+import copy
+import pathlib
+import shutil
+
+import torch
+from safetensors.torch import save_file
+from transformers import AutoConfig, AutoModelForCausalLM
+
+COMMON = dict(vocab_size=96, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+              num_key_value_heads=2, max_position_embeddings=64, bos_token_id=1, eos_token_id=2, pad_token_id=0)
+MODELS = {
+    "llama": dict(model_type="llama", tie_word_embeddings=True, rms_norm_eps=1e-5, **COMMON),
+    "llama_untied": dict(model_type="llama", tie_word_embeddings=False, attention_bias=True, mlp_bias=True,
+                         **{**COMMON, "num_key_value_heads": 4, "eos_token_id": [2, 3]}),
+    "llama3": dict(model_type="llama", tie_word_embeddings=True,
+                   rope_parameters=dict(rope_type="llama3", rope_theta=500.0, factor=8.0, low_freq_factor=1.0,
+                                        high_freq_factor=4.0, original_max_position_embeddings=16), **COMMON),
+    "llama_linear": dict(model_type="llama", tie_word_embeddings=True,
+                         rope_parameters=dict(rope_type="linear", rope_theta=10000.0, factor=4.0), **COMMON),
+    "mistral": dict(model_type="mistral", tie_word_embeddings=False, sliding_window=None, **COMMON),
+    "qwen2": dict(model_type="qwen2", tie_word_embeddings=True, rms_norm_eps=1e-6, **COMMON),
+    "qwen3": dict(model_type="qwen3", tie_word_embeddings=True, rms_norm_eps=1e-6, head_dim=16, **COMMON),
+    "gpt2": dict(model_type="gpt2", vocab_size=96, n_embd=32, n_layer=2, n_head=4, n_positions=64, bos_token_id=1,
+                 eos_token_id=2),
+}
+WITH_GRADIENTS = ("llama", "qwen3", "gpt2")
+
+
+def make(name, settings, folder):
+    torch.manual_seed(sum(map(ord, name)))
+    settings = dict(settings)
+    config = AutoConfig.for_model(settings.pop("model_type"), **settings)
+    model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").float().eval()
+    with torch.no_grad():
+        for key, parameter in model.named_parameters():  # large enough for every part to matter; norms away from 1
+            if parameter.dim() == 1:
+                parameter.copy_(torch.randn_like(parameter) * 0.2 + (0 if key.endswith("bias") else 1))
+            else:
+                parameter.normal_(0, 0.25)
+            parameter.copy_(parameter.bfloat16().float())
+    shutil.rmtree(folder, ignore_errors=True)
+    copy.deepcopy(model).to(torch.bfloat16).save_pretrained(folder)  # a copy: this rounds the rotary frequencies too
+    (folder / "generation_config.json").unlink(missing_ok=True)
+
+    ids = torch.randint(3, 96, (3, 12))
+    lengths = torch.tensor([12, 7, 1])
+    out = {"ids": ids, "lengths": lengths}
+    with torch.no_grad():
+        plain = model(ids, output_hidden_states=True)
+        out["logits"] = plain.logits
+        for i, state in enumerate(plain.hidden_states):
+            out[f"states.{i}"] = state
+        right_mask = (torch.arange(12)[None] < lengths[:, None]).long()
+        out["right_logits"] = model(ids, attention_mask=right_mask).logits
+        left_mask = right_mask.flip(1)
+        left_ids = torch.zeros_like(ids)
+        for row, length in enumerate(lengths):
+            left_ids[row, 12 - length:] = ids[row, :length]
+        positions = (left_mask.cumsum(1) - 1).clamp_min(0)
+        out["left_logits"] = model(left_ids, attention_mask=left_mask, position_ids=positions).logits
+    if name in WITH_GRADIENTS:
+        logits = model(ids).logits
+        loss = torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten())
+        loss.backward()
+        out["loss"] = loss.detach()
+        for key, parameter in model.named_parameters():
+            gradient = parameter.grad
+            if name == "gpt2" and gradient.dim() == 2 and any(part in key for part in ("c_attn", "c_proj", "c_fc")):
+                gradient = gradient.t()
+            out["gradient." + key] = gradient.flatten()[::5].clone()
+    save_file({key: value.contiguous() for key, value in out.items()}, folder / "expected.safetensors")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    root = pathlib.Path(__file__).resolve().parent.parent / "tests" / "golden" / "language"
+    parser.add_argument("--out", type=pathlib.Path, default=root)
+    arguments = parser.parse_args()
+    for name, settings in MODELS.items():
+        make(name, settings, arguments.out / name)
+
+
+if __name__ == "__main__":
+    main()
