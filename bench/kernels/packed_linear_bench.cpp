@@ -92,7 +92,7 @@ void region(benchmark::State& state) {
   }
 }
 
-const bool kRegistered = [] {
+const bool kPackedLinearRegistered = [] {
   for (const auto type : {torch::kFloat32, torch::kBFloat16}) {
     for (const std::int64_t rows : {1, 2, 4, 8, 16, 32, 64}) {
       const std::string name = c10::str("packed_linear/", type, "/", rows);

@@ -1,0 +1,197 @@
+#include "language/sampling/generate.h"
+
+#include <ATen/ops/log_softmax.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/tensor.h>
+#include <c10/core/GradMode.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+
+#include "core/error.h"
+#include "core/seeds.h"
+#include "core/stop_request.h"
+
+namespace drystill::language {
+namespace {
+
+using Prompt = std::vector<std::int64_t>;
+
+struct World {
+  std::shared_ptr<CausalLm> model;
+  InferenceEngine engine;
+};
+
+World small_world(std::vector<std::int64_t> eos = {}) {
+  const c10::NoGradGuard no_gradient;
+  TransformerOptions options = defaults_of(Family::kLlama);
+  options.vocab_size = 60;
+  options.hidden_size = 32;
+  options.layers = 2;
+  options.heads = options.kv_heads = 2;
+  options.head_dim = 16;
+  options.intermediate_size = 64;
+  options.max_positions = 100;
+  options.eos_tokens = std::move(eos);
+  auto model = std::make_shared<CausalLm>(options);
+  SeedStreams seeds(7);
+  model->initialise(seeds.cpu_stream("weights"));
+  for (auto& item : model->named_parameters()) {
+    if (item.value().dim() == 2) item.value().mul_(8);
+  }
+  return {model, InferenceEngine(*model)};
+}
+
+const std::vector<Prompt> kPrompts = {{1, 2, 3}, {4}, {1, 2, 3}, {5, 6, 7, 8, 9, 10}, {11, 12}, {4}, {20, 30, 40}};
+
+std::string letters(std::span<const std::int64_t> ids) {
+  std::string text;
+  for (const std::int64_t id : ids) text += static_cast<char>('A' + id);
+  return text;
+}
+
+void expect_same(const std::vector<Completion>& a, const std::vector<Completion>& b) {
+  ASSERT_EQ(a.size(), b.size());
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    EXPECT_EQ(a[i].ids, b[i].ids) << i;
+    EXPECT_EQ(a[i].log_probs, b[i].log_probs) << i;
+    EXPECT_EQ(a[i].reason, b[i].reason) << i;
+  }
+}
+
+TEST(Generate, GreedyIsTheArgmaxOfTheModel) {
+  const World world = small_world();
+  const auto completions = generate(world.engine, kPrompts, {.max_new_tokens = 12, .temperature = 0});
+  const c10::NoGradGuard no_gradient;
+  for (std::size_t i = 0; i < kPrompts.size(); ++i) {
+    Prompt ids = kPrompts[i];
+    ASSERT_EQ(completions[i].ids.size(), 12U);
+    EXPECT_EQ(completions[i].reason, FinishReason::kLength);
+    for (std::size_t t = 0; t < 12; ++t) {
+      const torch::Tensor logits =
+          world.model->logits({.ids = at::tensor(ids, torch::kInt64).unsqueeze(0), .mask = {}, .positions = {}})[0][-1];
+      ASSERT_EQ(completions[i].ids[t], logits.argmax().item<std::int64_t>()) << i << " " << t;
+      EXPECT_NEAR(completions[i].raw_log_probs[t], at::log_softmax(logits, 0).max().item<float>(), 1e-4);
+      ids.push_back(completions[i].ids[t]);
+    }
+  }
+}
+
+TEST(Generate, TextDependsOnNeitherBatchNorOrder) {
+  const World world = small_world({3});
+  const SamplingOptions options{.max_new_tokens = 40, .temperature = 1.2, .top_p = 0.98, .seed = 9};
+  const auto together = generate(world.engine, kPrompts, options);
+  for (const std::int64_t batch : {1, 2, 3}) {
+    expect_same(generate(world.engine, kPrompts, options, {.batch = batch}), together);
+  }
+  for (std::size_t i = 0; i < kPrompts.size(); ++i) {
+    const auto alone = generate(world.engine, std::span(kPrompts).subspan(i, 1), options,
+                                {.first_sequence = static_cast<std::int64_t>(i)});
+    expect_same(alone, {together[i]});
+  }
+  EXPECT_NE(together[0].ids, together[2].ids);  // one prompt, two streams
+  SamplingOptions other = options;
+  other.seed = 10;
+  EXPECT_NE(generate(world.engine, kPrompts, other)[0].ids, together[0].ids);
+}
+
+TEST(Generate, LogProbsAreThoseOfTheModel) {
+  const World world = small_world();
+  const auto completions = generate(world.engine, kPrompts, {.max_new_tokens = 20, .seed = 1});
+  for (std::size_t i = 0; i < kPrompts.size(); ++i) {
+    Prompt ids = kPrompts[i];
+    ids.insert(ids.end(), completions[i].ids.begin(), completions[i].ids.end());
+    const auto scores = world.engine.token_log_probs(ids);
+    for (std::size_t t = 0; t < 20; ++t) {
+      EXPECT_NEAR(completions[i].log_probs[t], scores[kPrompts[i].size() - 1 + t], 1e-5);
+      EXPECT_NEAR(completions[i].raw_log_probs[t], completions[i].log_probs[t], 1e-5);
+    }
+  }
+}
+
+TEST(Generate, StopIdsOfModelAndOptions) {
+  for (const bool of_model : {true, false}) {
+    const World world = small_world(of_model ? std::vector<std::int64_t>{3, 17} : std::vector<std::int64_t>{});
+    SamplingOptions options{.max_new_tokens = 90, .temperature = 3};
+    if (!of_model) options.stop_ids = {3, 17};
+    int stopped = 0;
+    for (const Completion& completion : generate(world.engine, kPrompts, options)) {
+      for (std::size_t t = 0; t < completion.ids.size(); ++t) {
+        const bool stop = completion.ids[t] == 3 || completion.ids[t] == 17;
+        EXPECT_EQ(stop, t + 1 == completion.ids.size() && completion.reason == FinishReason::kStopId);
+      }
+      stopped += completion.reason == FinishReason::kStopId;
+    }
+    EXPECT_GT(stopped, 3);
+    options.min_new_tokens = 60;
+    for (const Completion& completion : generate(world.engine, kPrompts, options))
+      EXPECT_GE(completion.ids.size(), 60U);
+  }
+}
+
+TEST(Generate, StopStringsAndLoops) {
+  const World world = small_world();
+  SamplingOptions options{.max_new_tokens = 90, .temperature = 2};
+  const auto whole = generate(world.engine, kPrompts, options, {.decode = letters});
+  const std::string text = letters(whole[3].ids), stop = text.substr(20, 2);
+  options.stop_strings = {"not in there, ever", stop};
+  const auto stopped = generate(world.engine, kPrompts, options, {.decode = letters});
+  EXPECT_EQ(stopped[3].reason, FinishReason::kStopString);
+  EXPECT_EQ(letters(stopped[3].ids), text.substr(0, text.find(stop) + 2));
+  EXPECT_THROW(generate(world.engine, kPrompts, options), ConfigError);
+
+  // Greedy text of a small model falls into a loop.
+  const auto loops = generate(world.engine, kPrompts, {.max_new_tokens = 90, .temperature = 0, .loop_repeats = 3});
+  int found = 0;
+  for (const Completion& completion : loops) {
+    found += completion.reason == FinishReason::kLoop;
+    EXPECT_EQ(ends_in_loop(completion.ids, 3, 32), completion.reason == FinishReason::kLoop);
+  }
+  EXPECT_GT(found, 0);
+}
+
+TEST(Generate, EndsInLoop) {
+  const std::vector<std::int64_t> ids = {9, 1, 2, 1, 2, 1, 2};
+  EXPECT_TRUE(ends_in_loop(ids, 3, 2));
+  EXPECT_FALSE(ends_in_loop(ids, 3, 1));
+  EXPECT_FALSE(ends_in_loop(ids, 4, 32));
+  EXPECT_FALSE(ends_in_loop(ids, 0, 32));
+  EXPECT_TRUE(ends_in_loop(std::vector<std::int64_t>{5, 5}, 2, 1));
+  EXPECT_FALSE(ends_in_loop({}, 2, 4));
+}
+
+TEST(Generate, TellsTokensAndProgress) {
+  const World world = small_world({3});
+  std::vector<std::vector<std::int64_t>> heard(kPrompts.size());
+  std::vector<int> ends(kPrompts.size());
+  const auto completions =
+      generate(world.engine, kPrompts, {.max_new_tokens = 15}, {.batch = 2, .on_token = [&](const TokenEvent& event) {
+                                                                  heard[event.sequence].push_back(event.id);
+                                                                  ends[event.sequence] += event.last;
+                                                                }});
+  for (std::size_t i = 0; i < kPrompts.size(); ++i) {
+    EXPECT_EQ(heard[i], completions[i].ids);
+    EXPECT_EQ(ends[i], 1);
+  }
+}
+
+TEST(Generate, RefusesWhatDoesNotFit) {
+  const World world = small_world();
+  const auto run = [&](const std::vector<Prompt>& prompts, const SamplingOptions& options) {
+    return generate(world.engine, prompts, options);
+  };
+  EXPECT_TRUE(run({}, {}).empty());
+  EXPECT_THROW(run({{1}, {}}, {.max_new_tokens = 5}), InputError);
+  EXPECT_THROW(run({{60}}, {.max_new_tokens = 5}), InputError);
+  EXPECT_THROW(run({{-1}}, {.max_new_tokens = 5}), InputError);
+  EXPECT_THROW(run({{1, 2}}, {.max_new_tokens = 99}), InputError);
+  EXPECT_EQ(run({{1, 2}}, {.max_new_tokens = 98}).at(0).ids.size(), 98U);
+  EXPECT_THROW(run({{1}}, {.max_new_tokens = std::numeric_limits<std::int64_t>::max()}), InputError);
+  EXPECT_THROW(run({{1}}, {.max_new_tokens = 5, .top_p = -1}), ConfigError);
+  request_stop(SIGTERM);
+  EXPECT_THROW(run({{1}}, {.max_new_tokens = 5}), Interrupted);
+  request_stop(0);
+}
+
+}  // namespace
+}  // namespace drystill::language
