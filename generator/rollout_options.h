@@ -59,7 +59,8 @@ struct PreQueryPrompts {
     field("system", system, "system message that steers the topics; empty: the template's own");
     field("max_tokens", max_tokens, "longest query", at_least(1));
     field("temperature", temperature, "of the query's tokens", at_least(0));
-    field("top_p", top_p, "nucleus of the query's tokens", {.minimum = 0, .maximum = 1, .exclusive_minimum = true, .choices = {}});
+    field("top_p", top_p, "nucleus of the query's tokens",
+          {.minimum = 0, .maximum = 1, .exclusive_minimum = true, .choices = {}});
     field("first_line_only", first_line_only, "a query ends at its first line break");
   }
   bool operator==(const PreQueryPrompts&) const = default;

@@ -16,8 +16,8 @@ struct LanguageModel {
   Tokenizer tokenizer;
 };
 
-// A model with its tokenizer: a Hugging Face folder, or a .gguf file, whose weights are dequantised. Without `dtype`, the
-// weights as they are stored (GGUF: float32). InputError names what is missing or does not fit.
+// A model with its tokenizer: a Hugging Face folder, or a .gguf file, whose weights are dequantised. Without `dtype`,
+// the weights as they are stored (GGUF: float32). InputError names what is missing or does not fit.
 LanguageModel load_language_model(const std::filesystem::path& path,
                                   std::optional<torch::ScalarType> dtype = torch::kFloat32);
 

@@ -1,4 +1,4 @@
-// drystill evaluate: accuracy, agreement and loyalty on real held-out data.
+// drystill evaluate: accuracy, agreement and loyalty, or divergence and perplexity, on real held-out data.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -12,7 +12,9 @@
 #include "core/error.h"
 #include "core/threads.h"
 #include "distiller/evaluator.h"
+#include "distiller/language/runs.h"
 #include "journal/run_folder.h"
+#include "language/datasets/text_files.h"
 #include "vision/classifier_file.h"
 #include "vision/zoo.h"
 
@@ -51,11 +53,26 @@ Subject subject_of(const distiller::RunConfig& config, const fs::path& run_folde
   return subject;
 }
 
+void evaluate_language(const distiller::DistillLanguageModel& options, const std::string& model, const Console& console) {
+  if (!options.evaluation) throw ConfigError("the configuration names no real held-out text; add `evaluation:`");
+  limit_threads(options.run.threads);
+  const auto result = distiller::evaluate_language_model(options, model, language::read_text_files);
+  std::vector<std::pair<std::string, std::string>> fields = {{"model", model},
+                                                             {"test_tokens", std::to_string(result.tokens)}};
+  for (const auto& [name, value] : result.metrics()) fields.emplace_back(name, fmt::format("{:.4f}", value));
+  console.result(fields);
+}
+
 void evaluate(const EvaluateArguments& arguments, const Console& console) {
   const bool is_run = journal::is_run_folder(arguments.run);
   const fs::path folder = is_run ? fs::path(arguments.run) : fs::path();
   const fs::path config = is_run ? folder / "config.yaml" : fs::path(arguments.run);
-  Subject subject = subject_of(configs::load_run_config(config, arguments.sets).config, folder);
+  const auto loaded = configs::load_run_config(config, arguments.sets).config;
+  if (const auto* language = std::get_if<distiller::DistillLanguageModel>(&loaded)) {
+    const std::string model = !arguments.model.empty() ? arguments.model : (folder / "student").string();
+    return evaluate_language(*language, model, console);
+  }
+  Subject subject = subject_of(loaded, folder);
   if (!arguments.model.empty()) subject.model = {.architecture = "", .checkpoint = arguments.model};
   if (subject.model.checkpoint.empty()) {
     throw ConfigError(config.string() + ": names no trained model; give a run folder, or --model FILE");

@@ -109,13 +109,13 @@ LanguageLearner::LanguageLearner(const LanguageLearnerOptions& options, const La
       optimizer_(student.trainable(), options.optimizer) {}
 
 PredictedTokens LanguageLearner::forward(std::span<const Sequence> sequences) const {
-  const auto states = [&](const language::CausalLm& model, Side side) {
+  const auto states = [&](const auto& model, Side side) {
     const PackedView view = pack(sequences, side, device_);
     return kernels::HeadInput{.hidden = predicting_states(model.hidden(view.tokens), view),
                               .weight = model.output_weight()};
   };
   PredictedTokens predicted{
-      .student = states(*student_, Side::kStudent), .teacher = {}, .tokens = completion_tokens(sequences, device_)};
+      .student = states(student_, Side::kStudent), .teacher = {}, .tokens = completion_tokens(sequences, device_)};
   if (teacher_) {
     const torch::NoGradGuard no_grad;
     predicted.teacher = states(teacher_->model(), Side::kTeacher);
@@ -214,7 +214,8 @@ std::vector<double> LanguageLearner::divergences(std::span<const Sequence> seque
 }
 
 void LanguageLearner::save(StateWriter writer) const {
-  for (std::size_t i = 0; i < student_.trainable().size(); ++i) writer.tensor("trainable." + std::to_string(i), student_.trainable()[i]);
+  for (std::size_t i = 0; i < student_.trainable().size(); ++i)
+    writer.tensor("trainable." + std::to_string(i), student_.trainable()[i]);
   optimizer_.save(writer.part("optimizer"));
   writer.integer("steps", steps_);
   if (teacher_) teacher_->save(writer.part("teacher"));
@@ -222,7 +223,8 @@ void LanguageLearner::save(StateWriter writer) const {
 
 void LanguageLearner::load(const StateReader& reader) {
   const torch::NoGradGuard no_grad;
-  for (std::size_t i = 0; i < student_.trainable().size(); ++i) reader.copy_into("trainable." + std::to_string(i), student_.trainable()[i]);
+  for (std::size_t i = 0; i < student_.trainable().size(); ++i)
+    reader.copy_into("trainable." + std::to_string(i), student_.trainable()[i]);
   optimizer_.load(reader.part("optimizer"));
   steps_ = reader.integer("steps");
   if (teacher_) teacher_->load(reader.part("teacher"));

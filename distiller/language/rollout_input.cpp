@@ -40,8 +40,7 @@ std::vector<Sequence> RolloutInput::render(const std::vector<generator::Rollout>
                       .sampler_log_probabilities = rollout.log_probabilities,
                       .importance = rollout.importance,
                       .weight = rollout.weight};
-    const std::int64_t prompt =
-        std::max(std::ssize(sequence.teacher_prompt), std::ssize(sequence.student_prompt));
+    const std::int64_t prompt = std::max(std::ssize(sequence.teacher_prompt), std::ssize(sequence.student_prompt));
     const std::int64_t room = options_.longest - prompt;
     if (room <= 0) continue;
     const auto kept = static_cast<std::size_t>(std::min<std::int64_t>(room, std::ssize(sequence.completion)));
@@ -66,7 +65,8 @@ void RolloutInput::refill(const curriculum::StagePlan& plan) {
       finished += rollout.finished ? 1 : 0;
     }
     tokens_written_ += tokens;
-    newest_ = {{"completion_tokens", share(tokens, std::ssize(drawn))}, {"finished", share(finished, std::ssize(drawn))}};
+    newest_ = {{"completion_tokens", share(tokens, std::ssize(drawn))},
+               {"finished", share(finished, std::ssize(drawn))}};
 
     std::vector<Sequence> sequences = render(drawn);
     const bool keeps_all = rollout_plan.window_low <= 0 && rollout_plan.window_high >= 1;
@@ -82,8 +82,10 @@ void RolloutInput::refill(const curriculum::StagePlan& plan) {
       kept_divergence += divergences[static_cast<std::size_t>(i)];
       waiting_.push_back(std::move(sequences[static_cast<std::size_t>(i)]));
     }
-    newest_.emplace_back("candidate_divergence", divergence / static_cast<double>(std::max<std::size_t>(divergences.size(), 1)));
-    newest_.emplace_back("kept_divergence", kept_divergence / static_cast<double>(std::max<std::size_t>(kept.size(), 1)));
+    newest_.emplace_back("candidate_divergence",
+                         divergence / static_cast<double>(std::max<std::size_t>(divergences.size(), 1)));
+    newest_.emplace_back("kept_divergence",
+                         kept_divergence / static_cast<double>(std::max<std::size_t>(kept.size(), 1)));
   }
   if (waiting_.empty()) {
     throw RunError("[distiller.RolloutInput] no sequence fits into " + std::to_string(options_.longest) +

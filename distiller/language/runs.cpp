@@ -52,8 +52,7 @@ Models load_models(const DistillLanguageModel& options) {
     models.teacher = teacher.model;
     models.teacher_tokenizer = teacher.tokenizer;
   }
-  if (const auto difference =
-          language::vocabulary_difference(models.teacher_tokenizer, models.student_tokenizer)) {
+  if (const auto difference = language::vocabulary_difference(models.teacher_tokenizer, models.student_tokenizer)) {
     throw InputError(options.teacher.model + " and " + source + ": the vocabularies of teacher and student differ: " +
                      difference->message() + "; distillation token by token needs one tokenizer");
   }
@@ -84,7 +83,8 @@ std::filesystem::path save_student(const LanguageStudent& student, const Models&
                                                  {"drystill.run", run.name},
                                                  {"drystill.seed", std::to_string(run.seed)},
                                                  {"drystill.steps", std::to_string(result.steps)}};
-  for (const auto& [name, value] : result.last_evaluation) metadata["drystill.text_" + name] = fmt::format("{:.4f}", value);
+  for (const auto& [name, value] : result.last_evaluation)
+    metadata["drystill.text_" + name] = fmt::format("{:.4f}", value);
   const std::filesystem::path target = folder / "student";
   if (student.adapter()) {
     student.adapter()->save(target, models.student_source);
@@ -120,7 +120,8 @@ TrainingResult distill_language_model(const DistillLanguageModel& options, const
                            .micro_batch = options.micro_batch,
                            .longest = options.longest,
                            .clip_gradient = options.clip_gradient},
-                          student, make_language_teacher(options.teacher.weights, models.teacher, models.student), device);
+                          student, make_language_teacher(options.teacher.weights, models.teacher, models.student),
+                          device);
 
   const auto dtype = options.run.precision.bfloat16 ? torch::kBFloat16 : torch::kFloat32;
   const language::View teacher_view(options.teacher_view, encoder), student_view(options.student_view, encoder);
@@ -132,27 +133,27 @@ TrainingResult distill_language_model(const DistillLanguageModel& options, const
   });
   generator::LanguageMixedActor mixed_actor(learner.teacher().model(), *models.student);
   generator::RolloutSource rollouts(
-      options.rollout,
-      {.prompts = generator::make_prompt_source(options.rollout.prompts,
-                                                {.encoder = encoder,
-                                                 .teacher = teacher_actor,
-                                                 .open_texts = environment.open_texts,
-                                                 .completion_length = options.rollout.sampling.max_new_tokens,
-                                                 .seeds = seeds}),
-       .teacher = teacher_actor,
-       .student = student_actor,
-       .mixed = &mixed_actor,
-       .teacher_view = teacher_view,
-       .student_view = student_view,
-       .seeds = seeds});
-  RolloutInput source({.batch = options.batch,
-                       .draw = options.draw,
-                       .candidates = options.candidates,
-                       .longest = options.longest,
-                       .ramps = options.ramps,
-                       .replay = options.replay},
-                      rollouts, teacher_view, student_view,
-                      [&](std::span<const Sequence> sequences) { return learner.divergences(sequences); }, seeds);
+      options.rollout, {.prompts = generator::make_prompt_source(
+                            options.rollout.prompts, {.encoder = encoder,
+                                                      .teacher = teacher_actor,
+                                                      .open_texts = environment.open_texts,
+                                                      .completion_length = options.rollout.sampling.max_new_tokens,
+                                                      .seeds = seeds}),
+                        .teacher = teacher_actor,
+                        .student = student_actor,
+                        .mixed = &mixed_actor,
+                        .teacher_view = teacher_view,
+                        .student_view = student_view,
+                        .seeds = seeds});
+  RolloutInput source(
+      {.batch = options.batch,
+       .draw = options.draw,
+       .candidates = options.candidates,
+       .longest = options.longest,
+       .ramps = options.ramps,
+       .replay = options.replay},
+      rollouts, teacher_view, student_view,
+      [&](std::span<const Sequence> sequences) { return learner.divergences(sequences); }, seeds);
   const auto scheduler = curriculum::make_scheduler(options.curriculum, total_steps, options.run.loop.epoch_steps);
 
   std::optional<TextEvaluator> evaluator;
@@ -180,6 +181,16 @@ TrainingResult distill_language_model(const DistillLanguageModel& options, const
                    {"student_parameters", count_parameters(models.student->parameters())},
                    {"teacher_parameters", count_parameters(learner.teacher().model().parameters())}};
   return result;
+}
+
+TextEvaluation evaluate_language_model(const DistillLanguageModel& options, const std::string& model,
+                                       const generator::TextOpener& open_texts) {
+  const std::string teacher_source = options.teacher.model.empty() ? options.student.from : options.teacher.model;
+  const auto teacher = language::load_language_model(teacher_source);
+  const auto student = language::load_language_model(model);
+  SeedStreams seeds(0);
+  const TextEvaluator evaluator(*options.evaluation, open_texts(options.evaluation->texts), student.tokenizer);
+  return evaluator.evaluate(LanguageStudent(student.model, AllParameters{}, {}, seeds), *teacher.model);
 }
 
 }  // namespace drystill::distiller

@@ -1,13 +1,19 @@
 #pragma once
 
+#include "distiller/language/evaluator.h"
 #include "distiller/language/options.h"
 #include "distiller/run_environment.h"
 
 namespace drystill::distiller {
 
-// The whole of `drystill distill` for language models: teacher, student, rollouts, views, curriculum, loop, and the last
-// step's student as the Hugging Face folder <folder>/student (an adapter or a prefix: as its own file in there). Real
-// text is asked of the environment's opener only, for `evaluation` and for prompt sources that name files.
+// The whole of `drystill distill` for language models: teacher, student, rollouts, views, curriculum, loop, and the
+// last step's student as the Hugging Face folder <folder>/student (an adapter or a prefix: as its own file in there).
+// Real text is asked of the environment's opener only, for `evaluation` and for prompt sources that name files.
 TrainingResult distill_language_model(const DistillLanguageModel& options, const RunEnvironment& environment);
+
+// A model folder (or .gguf) against the teacher of `options`, on the real text of `options.evaluation`, which must be
+// there.
+TextEvaluation evaluate_language_model(const DistillLanguageModel& options, const std::string& model,
+                                       const generator::TextOpener& open_texts);
 
 }  // namespace drystill::distiller

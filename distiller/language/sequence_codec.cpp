@@ -47,7 +47,8 @@ Sequence decode(const torch::Tensor& row) {
   const auto* in = packed.const_data_ptr<std::int32_t>();
   const std::int64_t teacher = in[0], student = in[1], completion = in[2];
   const bool has_log_probabilities = in[3] != 0, has_importance = in[4] != 0;
-  const std::int64_t numbers = completion * (static_cast<int>(has_log_probabilities) + static_cast<int>(has_importance));
+  const std::int64_t numbers =
+      completion * (static_cast<int>(has_log_probabilities) + static_cast<int>(has_importance));
   if (teacher < 0 || student < 0 || completion < 0 ||
       kHeader + teacher + student + completion + numbers > packed.numel()) {
     throw InputError("[distiller.decode] a saved sequence is damaged: its lengths pass its row");

@@ -84,9 +84,9 @@ class PreQuery final : public PromptSource {
       const std::vector<std::vector<std::int64_t>> prompts(missing, opening_);
       for (const Written& written : teacher_.write(prompts, sampling)) {
         std::string query = clean(encoder_.decode(written.tokens));
-        if (!query.empty()) drafts.push_back({.item = {.fields = {{"prompt", std::move(query)}}, .tokens = {}},
-                                              .completion = {},
-                                              .greedy_tokens = 0});
+        if (!query.empty())
+          drafts.push_back(
+              {.item = {.fields = {{"prompt", std::move(query)}}, .tokens = {}}, .completion = {}, .greedy_tokens = 0});
       }
     }
     throw RunError("[generator.pre_query] the teacher wrote nothing but empty queries in " + std::to_string(kAttempts) +
@@ -139,7 +139,8 @@ class RandomTokens final : public PromptSource {
 
 std::unique_ptr<PromptSource> make_bos_prompts(const BosPrompts&, const PromptParts& parts) {
   const auto bos = parts.encoder.beginning_of_text();
-  if (!bos) throw InputError("prompts 'bos': the teacher's tokenizer has no beginning-of-text token; use 'vocab_start'");
+  if (!bos)
+    throw InputError("prompts 'bos': the teacher's tokenizer has no beginning-of-text token; use 'vocab_start'");
   return std::make_unique<Bos>(*bos);
 }
 

@@ -5,8 +5,8 @@
 
 namespace drystill::generator {
 
-// MiniLLM's token mixture (arXiv 2306.08543, minillm/sampler.py): y_t ~ alpha p_teacher + (1 - alpha) p_student, each model
-// behind its own prompt. Both models run token by token with a KvCache.
+// MiniLLM's token mixture (arXiv 2306.08543, minillm/sampler.py): y_t ~ alpha p_teacher + (1 - alpha) p_student, each
+// model behind its own prompt. Both models run token by token with a KvCache.
 class LanguageMixedActor final : public MixedActor {
  public:
   // Both models share a vocabulary and outlive the actor.

@@ -30,8 +30,8 @@ class PromptSource {
   virtual void load(const StateReader&) {}
 };
 
-// Everything that reads real text is handed this function: a test counts its calls. Paths may be folders; the texts come
-// in the order of their sorted names.
+// Everything that reads real text is handed this function: a test counts its calls. Paths may be folders; the texts
+// come in the order of their sorted names.
 using TextOpener = std::function<std::vector<std::string>(const std::vector<std::string>& paths)>;
 
 struct PromptParts {

@@ -15,10 +15,10 @@ struct Rollout {
   std::vector<float> log_probabilities;  // natural, of each token under the policy that sampled it; empty: unknown
   std::vector<float> importance;         // token mixture: p_student / p_mixture of each token; empty: 1
   bool by_student = false;
-  bool finished = false;                 // ended by an end token, not by length
-  std::int64_t group = 0;                // rollouts of one prompt share it, within one draw
-  std::optional<double> reward;          // a verifier's word
-  double weight = 1;                     // of its loss
+  bool finished = false;         // ended by an end token, not by length
+  std::int64_t group = 0;        // rollouts of one prompt share it, within one draw
+  std::optional<double> reward;  // a verifier's word
+  double weight = 1;             // of its loss
 };
 
 }  // namespace drystill::generator

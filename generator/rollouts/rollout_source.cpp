@@ -64,12 +64,11 @@ std::vector<Rollout> RolloutSource::draw(const RolloutRequest& request) {
     for (Draft& draft : parts_.prompts->next(prompts)) {
       if (!parts_.teacher_view.prompt(draft.item) || !parts_.student_view.prompt(draft.item)) continue;
       for (std::int64_t i = 0; i < options_.group; ++i) {
-        rollouts.push_back({.item = draft.item,
-                            .completion = draft.completion,
-                            .log_probabilities = {},
-                            .importance = {},
-                            .by_student = author == Author::kStudent,
-                            .group = group});
+        Rollout& rollout = rollouts.emplace_back();
+        rollout.item = draft.item;
+        rollout.completion = draft.completion;
+        rollout.by_student = author == Author::kStudent;
+        rollout.group = group;
         greedy_tokens.push_back(draft.greedy_tokens);
       }
       ++group;

@@ -50,7 +50,8 @@ class RolloutSource {
  public:
   RolloutSource(const RolloutOptions& options, RolloutParts parts);
 
-  // At least one and at most `count` rollouts, whole groups only. Throws RunError where twenty draws in a row gave none.
+  // At least one and at most `count` rollouts, whole groups only. Throws RunError where twenty draws in a row gave
+  // none.
   std::vector<Rollout> draw(const RolloutRequest& request);
 
   void save(StateWriter writer) const { parts_.prompts->save(writer.part("prompts")); }

@@ -108,7 +108,8 @@ constexpr std::array<const char*, 5> kRequests = {
     "Say exactly which part. Write only the request.",
     "Write one request for a summary of a certain part of the text above. Write only the request.",
     "Write one question about a fact in the text above that can be answered from it alone. Write only the question.",
-    "Think of somebody who works with the text above, and write one request that this person would make. Write only the "
+    "Think of somebody who works with the text above, and write one request that this person would make. Write only "
+    "the "
     "request.",
     "Write one creative request that needs the text above. Write only the request.",
 };
@@ -131,15 +132,15 @@ class Dialogue final : public PromptSource {
       const auto kind = static_cast<std::size_t>(random_integer(random_, 0, std::ssize(kRequests) - 1));
       prompts.push_back(encoder_.chat({}, chunks.back() + "\n\n" + kRequests[kind], {}));
     }
-    const auto written = teacher_.write(prompts, {.max_new_tokens = options_.max_tokens,
-                                                  .temperature = options_.temperature,
-                                                  .seed = random_seed(random_)});
+    const auto written = teacher_.write(
+        prompts,
+        {.max_new_tokens = options_.max_tokens, .temperature = options_.temperature, .seed = random_seed(random_)});
     std::vector<Draft> drafts;
     for (std::size_t i = 0; i < chunks.size(); ++i) {
-      drafts.push_back({.item = {.fields = {{"chunk", chunks[i]}, {"prompt", encoder_.decode(written[i].tokens)}},
-                                 .tokens = {}},
-                        .completion = {},
-                        .greedy_tokens = 0});
+      drafts.push_back(
+          {.item = {.fields = {{"chunk", chunks[i]}, {"prompt", encoder_.decode(written[i].tokens)}}, .tokens = {}},
+           .completion = {},
+           .greedy_tokens = 0});
     }
     return drafts;
   }

@@ -17,7 +17,8 @@ using nlohmann::json;
 constexpr std::array<const char*, 5> kFiles = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
                                                "chat_template.jinja", "added_tokens.json"};
 
-const json kByteLevel = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
+const json kByteLevel = {
+    {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
 
 json split(const char* regex) {
   return {{"type", "Split"}, {"pattern", {{"Regex", regex}}}, {"behavior", "Isolated"}, {"invert", false}};
@@ -62,10 +63,11 @@ json tokenizer_json(const GgufVocabulary& vocabulary) {
   json post = {{"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", false}, {"use_regex", true}};
   if (vocabulary.add_bos && vocabulary.bos) {
     const std::string& bos = vocabulary.tokens.at(static_cast<std::size_t>(*vocabulary.bos));
-    post = {{"type", "TemplateProcessing"},
-            {"single", {{{"SpecialToken", {{"id", bos}, {"type_id", 0}}}}, {{"Sequence", {{"id", "A"}, {"type_id", 0}}}}}},
-            {"pair", json::array()},
-            {"special_tokens", {{bos, {{"id", bos}, {"ids", {*vocabulary.bos}}, {"tokens", {bos}}}}}}};
+    post = {
+        {"type", "TemplateProcessing"},
+        {"single", {{{"SpecialToken", {{"id", bos}, {"type_id", 0}}}}, {{"Sequence", {{"id", "A"}, {"type_id", 0}}}}}},
+        {"pair", json::array()},
+        {"special_tokens", {{bos, {{"id", bos}, {"ids", {*vocabulary.bos}}, {"tokens", {bos}}}}}}};
   }
   return {{"version", "1.0"},
           {"truncation", nullptr},
@@ -91,7 +93,8 @@ json tokenizer_json(const GgufVocabulary& vocabulary) {
 json tokenizer_config(const GgufVocabulary& vocabulary) {
   json config = {{"tokenizer_class", "PreTrainedTokenizerFast"}, {"clean_up_tokenization_spaces", false}};
   const auto name = [&](const char* key, const std::optional<std::int64_t>& id) {
-    if (id && *id >= 0 && *id < std::ssize(vocabulary.tokens)) config[key] = vocabulary.tokens[static_cast<std::size_t>(*id)];
+    if (id && *id >= 0 && *id < std::ssize(vocabulary.tokens))
+      config[key] = vocabulary.tokens[static_cast<std::size_t>(*id)];
   };
   name("bos_token", vocabulary.bos);
   name("eos_token", vocabulary.eos);

@@ -26,8 +26,9 @@ PromptEncoder::PromptEncoder(Tokenizer tokenizer) : tokenizer_(std::move(tokeniz
 
 const ChatTemplate& PromptEncoder::known_template() const {
   if (!template_) {
-    throw InputError(tokenizer_.source() +
-                     ": the model has no chat template; set `chat: false` in the views, or use an instruction-tuned model");
+    throw InputError(
+        tokenizer_.source() +
+        ": the model has no chat template; set `chat: false` in the views, or use an instruction-tuned model");
   }
   return *template_;
 }

@@ -21,8 +21,9 @@ class PromptEncoder {
   std::optional<std::int64_t> beginning_of_text() const { return tokenizer_.bos(); }
   std::vector<std::int64_t> ordinary_tokens() const;  // every id that has a token and is not special
 
-  std::vector<std::int64_t> text(std::string_view text) const;      // nothing around it
-  std::vector<std::int64_t> document(std::string_view text) const;  // what a base model expects: with BOS where it has one
+  std::vector<std::int64_t> text(std::string_view text) const;  // nothing around it
+  std::vector<std::int64_t> document(
+      std::string_view text) const;  // what a base model expects: with BOS where it has one
   // What an assistant writes, and the token that ends its turn.
   std::vector<std::int64_t> completion(std::string_view text) const;
   std::string decode(std::span<const std::int64_t> tokens) const;  // without special tokens

@@ -3,7 +3,11 @@
 namespace drystill::language {
 
 View::View(const ViewOptions& options, const PromptEncoder& encoder)
-    : options_(options), encoder_(encoder), system_(options.system), user_(options.user), assistant_(options.assistant) {}
+    : options_(options),
+      encoder_(encoder),
+      system_(options.system),
+      user_(options.user),
+      assistant_(options.assistant) {}
 
 std::optional<std::vector<std::int64_t>> View::prompt(const Item& item) const {
   const bool has_template = !(system_.empty() && user_.empty() && assistant_.empty());
@@ -14,7 +18,8 @@ std::optional<std::vector<std::int64_t>> View::prompt(const Item& item) const {
 }
 
 std::optional<std::vector<std::int64_t>> View::filled(const Item& item) const {
-  const auto system = system_.fill(item.fields), user = user_.fill(item.fields), assistant = assistant_.fill(item.fields);
+  const auto system = system_.fill(item.fields), user = user_.fill(item.fields),
+             assistant = assistant_.fill(item.fields);
   if (!system || !user || !assistant) return std::nullopt;
   if (options_.chat) return encoder_.chat(*system, *user, *assistant);
   return encoder_.document(*system + *user + *assistant);

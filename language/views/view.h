@@ -18,8 +18,8 @@ class View {
   // template and the model has none.
   View(const ViewOptions& options, const PromptEncoder& encoder);
 
-  // The tokens that stand before the completion, at least one. Nothing where the item lacks a text that a template names
-  // (see ViewOptions::fallback_to_prompt), or has neither tokens nor a prompt.
+  // The tokens that stand before the completion, at least one. Nothing where the item lacks a text that a template
+  // names (see ViewOptions::fallback_to_prompt), or has neither tokens nor a prompt.
   std::optional<std::vector<std::int64_t>> prompt(const Item& item) const;
 
  private:

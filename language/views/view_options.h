@@ -6,8 +6,8 @@
 
 namespace drystill::language {
 
-// How one model sees an item. Two views of one completion are what context distillation, self-study, SDFT, SDPO and OPSD
-// differ in (docs/methods/views.md).
+// How one model sees an item. Two views of one completion are what context distillation, self-study, SDFT, SDPO and
+// OPSD differ in (docs/methods/views.md).
 struct ViewOptions {
   std::string system;
   std::string user;
@@ -18,7 +18,8 @@ struct ViewOptions {
   template <class Field>
   void visit(Field&& field) {
     field("system", system, "template of the system message; empty: the chat template's own");
-    field("user", user, "template of the user message, e.g. '{prompt}'; empty: the item's tokens or prompt as they are");
+    field("user", user,
+          "template of the user message, e.g. '{prompt}'; empty: the item's tokens or prompt as they are");
     field("assistant", assistant, "template of what stands before the completion in the assistant's turn");
     field("chat", chat, "put the messages into the model's chat template; false: system, user and assistant in a row");
     field("fallback_to_prompt", fallback_to_prompt,
