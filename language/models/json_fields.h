@@ -1,8 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -82,6 +85,21 @@ class JsonFields {
   const nlohmann::json& object_;
   std::string source_;
 };
+
+// The bytes of a file of a few kilobytes; InputError where it cannot be read or is far larger.
+inline std::string read_small_file(const std::filesystem::path& path) {
+  constexpr std::uintmax_t kMaxBytes = 16 << 20;
+  std::error_code error;
+  const auto bytes = std::filesystem::file_size(path, error);
+  std::ifstream file(path, std::ios::binary);
+  if (error || !file) {
+    throw InputError(io::quote(path.string()) + ": cannot be read; is its folder that of a model?");
+  }
+  if (bytes > kMaxBytes) throw InputError(io::quote(path.string()) + ": is too large for a configuration");
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
 
 // Parses `text`; InputError naming `source` where it is no JSON.
 inline nlohmann::json parse_json(const std::string& text, const std::string& source) {
