@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "language/tokenizer/tokenizer.h"
+
+namespace drystill::language {
+
+// The tokenizer of a GGUF file: its `tokenizer.*` metadata as they stand there.
+struct GgufVocabulary {
+  std::string model;                          // tokenizer.ggml.model: "gpt2" is byte-level BPE, all else is refused
+  std::string pre;                            // tokenizer.ggml.pre: "gpt-2", "smollm", "llama-bpe", "qwen2"
+  std::vector<std::string> tokens;            // tokenizer.ggml.tokens, by id
+  std::vector<std::string> merges;            // tokenizer.ggml.merges: "left right", by rank
+  std::vector<std::int32_t> token_types;      // tokenizer.ggml.token_type; empty: all are normal
+  std::optional<std::int64_t> bos, eos, pad;  // tokenizer.ggml.{bos,eos,padding}_token_id
+  std::optional<std::string> chat_template;   // tokenizer.chat_template
+  bool add_bos = false;                       // tokenizer.ggml.add_bos_token
+};
+
+// `source` names the file in error messages. InputError where the vocabulary is of another kind, or damaged.
+Tokenizer tokenizer_from_gguf(const GgufVocabulary& vocabulary, const std::string& source);
+
+}  // namespace drystill::language

@@ -1,0 +1,67 @@
+#include "language/tokenizer/tokenizer_config.h"
+
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "io/mapped_file.h"
+#include "io/quote.h"
+#include "language/tokenizer/json_file.h"
+
+namespace drystill::language {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::size_t kLargestConfig = std::size_t{16} << 20;
+constexpr std::size_t kLargestTemplate = std::size_t{1} << 20;
+
+// A token is a text, or an object with its text in "content".
+std::optional<std::string> token_text(const Json& config, const char* key, const std::filesystem::path& path) {
+  const auto found = config.find(key);
+  if (found == config.end() || found->is_null()) return std::nullopt;
+  if (found->is_string()) return found->get<std::string>();
+  if (found->is_object() && found->contains("content") && found->at("content").is_string()) {
+    return found->at("content").get<std::string>();
+  }
+  throw InputError(io::quote(path.string()) + ": " + key + " is neither a text nor an object with a text 'content'");
+}
+
+std::optional<std::string> template_text(const Json& config, const std::filesystem::path& path) {
+  const auto found = config.find("chat_template");
+  if (found == config.end() || found->is_null()) return std::nullopt;
+  if (found->is_string()) return found->get<std::string>();
+  if (found->is_array()) {
+    for (const Json& named : *found) {
+      if (named.is_object() && named.value("name", Json()) == "default" && named.contains("template") &&
+          named.at("template").is_string()) {
+        return named.at("template").get<std::string>();
+      }
+    }
+  }
+  throw InputError(io::quote(path.string()) + ": chat_template is neither a text nor a list with one named 'default'");
+}
+
+}  // namespace
+
+TokenizerConfig read_tokenizer_config(const std::filesystem::path& folder) {
+  TokenizerConfig result;
+  const auto path = folder / "tokenizer_config.json";
+  if (std::filesystem::exists(path)) {
+    const Json config = read_json_object(path, kLargestConfig);
+    result.bos_token = token_text(config, "bos_token", path);
+    result.eos_token = token_text(config, "eos_token", path);
+    result.pad_token = token_text(config, "pad_token", path);
+    result.chat_template = template_text(config, path);
+  }
+  const auto jinja = folder / "chat_template.jinja";  // newer; counts where both are there
+  if (std::filesystem::exists(jinja)) {
+    const io::MappedFile file(jinja);
+    if (file.bytes().size() > kLargestTemplate) {
+      throw InputError(io::quote(jinja.string()) + " is larger than a chat template can be (1 MiB)");
+    }
+    result.chat_template.emplace(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  }
+  return result;
+}
+
+}  // namespace drystill::language
