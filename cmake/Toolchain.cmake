@@ -21,7 +21,9 @@ endif()
 
 find_program(DRYSTILL_MOLD mold)
 if(DRYSTILL_MOLD)
-  add_link_options(-fuse-ld=mold)
+  # norelro: mold 1.10 may begin the read-only part inside .tbss, on a page that is not mapped; the program then cannot start
+  # ("cannot apply additional memory protection after relocation"). Whether it does depends on the sizes of sections.
+  add_link_options(-fuse-ld=mold LINKER:-z,norelro)
 endif()
 
 if(PROJECT_IS_TOP_LEVEL)

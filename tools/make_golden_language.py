@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes tests/golden/language/: what `transformers` says about tiny models of every family.
 
-    python tools/make_golden_language.py      # torch, transformers, safetensors
+    python tools/make_golden_language.py      # torch, transformers, safetensors, peft, gguf
 
 <name>/config.json, model.safetensors   a model as `save_pretrained` writes it: random weights, stored as bfloat16
 <name>/expected.safetensors             computed in float32 from those weights:
@@ -9,14 +9,18 @@
     logits, states.<i>                  [3, 12, .]: no mask; hidden states as `output_hidden_states` gives them
     right_logits, left_logits           the texts padded on either side; only tokens' rows count
     loss, gradient.<parameter>          mean cross entropy of the next token, every fifth gradient entry (some models)
+lora_<name>/                            an adapter of <name> as `peft` writes it, with expected.safetensors: logits
+llama.gguf, qwen2.gguf, gpt2.gguf       the same models as llama.cpp's converter would write them
 """
 import argparse
 import copy
 import pathlib
 import shutil
 
+import gguf
 import torch
-from safetensors.torch import save_file
+from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
 COMMON = dict(vocab_size=96, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
@@ -84,6 +88,80 @@ def make(name, settings, folder):
     save_file({key: value.contiguous() for key, value in out.items()}, folder / "expected.safetensors")
 
 
+def make_lora(name, targets, folder, models):
+    torch.manual_seed(7)
+    model = AutoModelForCausalLM.from_pretrained(models / name, dtype=torch.float32, attn_implementation="eager").eval()
+    config = LoraConfig(r=3, lora_alpha=5, target_modules=targets, task_type="CAUSAL_LM", fan_in_fan_out=name == "gpt2")
+    adapted = get_peft_model(model, config)
+    with torch.no_grad():
+        for key, parameter in adapted.named_parameters():
+            if "lora_B" in key:
+                parameter.normal_(0, 0.2)
+        logits = adapted(load_file(models / name / "expected.safetensors")["ids"]).logits
+    adapted.save_pretrained(folder)
+    (folder / "README.md").unlink(missing_ok=True)
+    config_path = folder / "adapter_config.json"
+    config_path.write_text(config_path.read_text().replace(str(models / name), name))
+    save_file({"logits": logits.contiguous()}, folder / "expected.safetensors")
+
+
+LLAMA_PARTS = {"input_layernorm": "attn_norm", "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k",
+               "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output",
+               "post_attention_layernorm": "ffn_norm", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
+               "mlp.down_proj": "ffn_down"}
+GPT2_PARTS = {"ln_1": "attn_norm", "attn.c_attn": "attn_qkv", "attn.c_proj": "attn_output", "ln_2": "ffn_norm",
+              "mlp.c_fc": "ffn_up", "mlp.c_proj": "ffn_down"}
+TOP = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output",
+       "transformer.wte": "token_embd", "transformer.wpe": "position_embd", "transformer.ln_f": "output_norm"}
+
+
+def gguf_name(name):
+    stem, kind = name.rsplit(".", 1)
+    if stem in TOP:
+        return f"{TOP[stem]}.{kind}"
+    _, _, layer, part = stem.split(".", 3)
+    return f"blk.{layer}.{LLAMA_PARTS.get(part) or GPT2_PARTS[part]}.{kind}"
+
+
+def neighbouring_pairs(weight, heads):  # `permute` of llama.cpp's converter
+    return weight.reshape(heads, 2, weight.shape[0] // heads // 2, *weight.shape[1:]).swapaxes(1, 2).reshape(weight.shape)
+
+
+def make_gguf(name, path, models):
+    config = AutoConfig.from_pretrained(models / name)
+    arch = config.model_type
+    writer = gguf.GGUFWriter(path, arch)
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_context_length(config.max_position_embeddings)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_feed_forward_length(getattr(config, "intermediate_size", 4 * config.hidden_size))
+    writer.add_head_count(config.num_attention_heads)
+    if arch == "gpt2":
+        writer.add_layer_norm_eps(config.layer_norm_epsilon)
+    else:
+        writer.add_head_count_kv(config.num_key_value_heads)
+        writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+        writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    for key, tensor in load_file(models / name / "model.safetensors").items():
+        if arch == "gpt2" and tensor.dim() == 2 and any(part in key for part in ("c_attn", "c_proj", "c_fc")):
+            tensor = tensor.t().contiguous()
+        if arch == "llama" and "q_proj" in key:
+            tensor = neighbouring_pairs(tensor, config.num_attention_heads)
+        if arch == "llama" and "k_proj" in key:
+            tensor = neighbouring_pairs(tensor, config.num_key_value_heads)
+        if tensor.dim() == 1:
+            writer.add_tensor(gguf_name(key), tensor.float().numpy())
+        else:
+            writer.add_tensor(gguf_name(key), tensor.contiguous().view(torch.uint8).numpy(),
+                              raw_dtype=gguf.GGMLQuantizationType.BF16)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     root = pathlib.Path(__file__).resolve().parent.parent / "tests" / "golden" / "language"
@@ -91,6 +169,10 @@ def main():
     arguments = parser.parse_args()
     for name, settings in MODELS.items():
         make(name, settings, arguments.out / name)
+    make_lora("llama", ["q_proj", "v_proj", "down_proj"], arguments.out / "lora_llama", arguments.out)
+    make_lora("gpt2", ["c_attn", "mlp.c_proj"], arguments.out / "lora_gpt2", arguments.out)
+    for name in ("llama", "qwen2", "gpt2"):
+        make_gguf(name, arguments.out / f"{name}.gguf", arguments.out)
 
 
 if __name__ == "__main__":

@@ -127,6 +127,11 @@ torch::Tensor CausalLm::hidden_of_embeddings(const torch::Tensor& embeddings, co
   if (options.cache != nullptr && options.prefix != nullptr) {
     throw InputError("[language.CausalLm] a cache and a prefix exclude each other; put the prefix into the cache");
   }
+  if (options.prefix != nullptr &&
+      (options.prefix->keys.size() != layers_.size() || options.prefix->values.size() != layers_.size())) {
+    throw InputError("[language.CausalLm] a prefix of " + std::to_string(options.prefix->keys.size()) +
+                     " layers, the model has " + std::to_string(layers_.size()));
+  }
   auto x = embeddings.to(compute_dtype());
   const auto past = past_of(batch, rows, width, options, x.options().dtype(torch::kBool));
   const auto positions = positions_of(batch, past, options, width, x.device());

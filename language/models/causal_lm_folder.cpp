@@ -1,13 +1,12 @@
 #include "language/models/causal_lm_folder.h"
 
 #include <algorithm>
-#include <fstream>
-#include <set>
-#include <sstream>
 
 #include "io/atomic_file.h"
+#include "io/huggingface_folder.h"
 #include "io/safetensors.h"
 #include "io/state_dict.h"
+#include "language/models/gguf_names.h"
 #include "language/models/hf_config.h"
 #include "language/models/json_fields.h"
 
@@ -15,60 +14,6 @@ namespace drystill::language {
 namespace {
 
 using Tensors = std::map<std::string, torch::Tensor>;
-
-std::string read_text(const std::filesystem::path& path) {
-  constexpr std::uintmax_t kMaxBytes = 64 << 20;
-  std::error_code error;
-  const auto bytes = std::filesystem::file_size(path, error);
-  std::ifstream file(path, std::ios::binary);
-  if (error || !file) throw InputError(io::quote(path.string()) + ": cannot be read");
-  if (bytes > kMaxBytes) throw InputError(io::quote(path.string()) + ": is too large for a list of tensors");
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
-Tensors read_shards(const std::filesystem::path& folder, const std::filesystem::path& index_path) {
-  const auto source = io::quote(index_path.string());
-  const auto json = parse_json(read_text(index_path), source);
-  const JsonFields index(json, source);
-  if (!index.has("weight_map") || !index.at("weight_map").is_object()) {
-    throw InputError(source + ": key 'weight_map' is missing, expected an object of tensor names and files");
-  }
-  std::set<std::string> files;
-  for (const auto& [name, file] : index.at("weight_map").items()) {
-    if (!file.is_string()) throw InputError(source + ": the file of " + io::quote(name) + " is no text");
-    const auto text = file.get<std::string>();
-    // Only names beside the index: a downloaded folder must not reach into the rest of the disk.
-    if (std::filesystem::path(text).filename() != std::filesystem::path(text) || text.empty()) {
-      throw InputError(source + ": file " + io::quote(text) + " of " + io::quote(name) + " is no plain file name");
-    }
-    files.insert(text);
-  }
-  Tensors tensors;
-  for (const auto& file : files) {
-    for (auto& [name, tensor] : io::read_safetensors(folder / file).tensors) {
-      if (!tensors.emplace(name, tensor).second) {
-        throw InputError(io::quote((folder / file).string()) + ": holds " + io::quote(name) +
-                         ", which another file of the folder holds too");
-      }
-    }
-  }
-  for (const auto& [name, file] : index.at("weight_map").items()) {
-    if (!tensors.contains(name)) {
-      throw InputError(source + ": names " + io::quote(name) + " in " + io::quote(file.get<std::string>()) +
-                       ", which does not hold it");
-    }
-  }
-  return tensors;
-}
-
-Tensors read_weights(const std::filesystem::path& folder) {
-  const auto single = folder / "model.safetensors", index = folder / "model.safetensors.index.json";
-  if (std::filesystem::exists(single)) return io::read_safetensors(single).tensors;
-  if (std::filesystem::exists(index)) return read_shards(folder, index);
-  throw InputError(io::quote(folder.string()) + ": holds neither model.safetensors nor model.safetensors.index.json");
-}
 
 // Published gpt2 weights of its projections are [in, out].
 bool is_transposed(const std::string& name, Family family) {
@@ -84,7 +29,7 @@ void add_generation_config(const std::filesystem::path& folder, TransformerOptio
   const auto path = folder / "generation_config.json";
   if (!std::filesystem::exists(path)) return;
   const auto source = io::quote(path.string());
-  const auto json = parse_json(read_text(path), source);
+  const auto json = parse_json(read_small_file(path), source);
   for (const auto id : JsonFields(json, source).integers("eos_token_id")) {
     if (std::ranges::find(options.eos_tokens, id) == options.eos_tokens.end()) options.eos_tokens.push_back(id);
   }
@@ -119,9 +64,10 @@ std::shared_ptr<CausalLm> make_causal_lm(const TransformerOptions& options, cons
 }
 
 std::shared_ptr<CausalLm> load_causal_lm(const std::filesystem::path& folder, std::optional<torch::ScalarType> dtype) {
+  if (std::filesystem::is_regular_file(folder)) return load_gguf_causal_lm(folder, dtype.value_or(torch::kFloat32));
   auto options = read_hf_config(folder);
   add_generation_config(folder, options);
-  const auto tensors = published_to_own(read_weights(folder), options);
+  const auto tensors = published_to_own(io::read_huggingface_folder(folder).tensors, options);
   return make_causal_lm(options, tensors, folder.string(), dtype);
 }
 

@@ -26,8 +26,8 @@ std::shared_ptr<CausalLm> make_causal_lm(const TransformerOptions& options,
                                          const std::map<std::string, torch::Tensor>& tensors, const std::string& source,
                                          std::optional<torch::ScalarType> dtype = {});
 
-// The model of a folder, on the CPU; without `dtype`, in that of its files. End tokens of generation_config.json count
-// too: instruction-tuned models name some there only.
+// The model of a folder (or of a GGUF file, see gguf_names.h), on the CPU; without `dtype`, in that of its files. End
+// tokens of generation_config.json count too: instruction-tuned models name some there only.
 std::shared_ptr<CausalLm> load_causal_lm(const std::filesystem::path& folder,
                                          std::optional<torch::ScalarType> dtype = torch::kFloat32);
 

@@ -1,16 +1,13 @@
 #include "language/models/hf_config.h"
 
 #include <algorithm>
-#include <fstream>
-#include <sstream>
 
 #include "language/models/json_fields.h"
 
 namespace drystill::language {
 namespace {
 
-constexpr std::uintmax_t kMaxConfigBytes = 16 << 20;  // real ones have a few kilobytes
-constexpr std::int64_t kQwen3HeadDim = 128;           // of transformers' Qwen3Config, where the file has none
+constexpr std::int64_t kQwen3HeadDim = 128;  // of transformers' Qwen3Config, where the file has none
 
 struct ArchitectureName {
   Family family;
@@ -196,15 +193,8 @@ TransformerOptions parse_hf_config(const std::string& text, const std::string& s
 }
 
 TransformerOptions read_hf_config(const std::filesystem::path& path) {
-  const auto file_path = std::filesystem::is_directory(path) ? path / "config.json" : path;
-  std::error_code error;
-  const auto bytes = std::filesystem::file_size(file_path, error);
-  std::ifstream file(file_path, std::ios::binary);
-  if (error || !file) throw InputError(io::quote(file_path.string()) + ": cannot be read; is this a model folder?");
-  if (bytes > kMaxConfigBytes) throw InputError(io::quote(file_path.string()) + ": is too large for a configuration");
-  std::ostringstream text;
-  text << file.rdbuf();
-  return parse_hf_config(text.str(), io::quote(file_path.string()));
+  const auto file = std::filesystem::is_directory(path) ? path / "config.json" : path;
+  return parse_hf_config(read_small_file(file), io::quote(file.string()));
 }
 
 std::string hf_config_text(const TransformerOptions& options, torch::ScalarType dtype) {
@@ -226,8 +216,8 @@ std::string hf_config_text(const TransformerOptions& options, torch::ScalarType 
   if (options.eos_tokens.size() == 1) {
     json["eos_token_id"] = options.eos_tokens.front();
   } else {
-    json["eos_token_id"] = options.eos_tokens.empty() ? nlohmann::ordered_json(nullptr)
-                                                      : nlohmann::ordered_json(options.eos_tokens);
+    json["eos_token_id"] =
+        options.eos_tokens.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(options.eos_tokens);
   }
   json["pad_token_id"] = token(options.pad_token);
   json["torch_dtype"] = dtype_name(dtype);
