@@ -33,7 +33,7 @@ TEST_P(GoldenTokenizer, GivesTheIdsOfTokenizers) {
 }
 
 TEST_P(GoldenTokenizer, GivesTheIdsOfTokenizersWithSpecialTokens) {
-  EXPECT_GT(family().special.size(), 20U);
+  EXPECT_GE(family().special.size(), 10U);
   for (std::size_t i = 0; i < golden_texts().size(); ++i) {
     ASSERT_EQ(tokenizer_.encode(golden_texts()[i], {.allow_special = true}), family().special_ids(i))
         << "text " << i << ": " << golden_texts()[i];
