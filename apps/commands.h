@@ -14,6 +14,7 @@ void add_evaluate(CLI::App& app, const Console& console);
 void add_report(CLI::App& app, const Console& console);
 void add_inspect(CLI::App& app, const Console& console);
 void add_convert(CLI::App& app, const Console& console);
+void add_tokenize(CLI::App& app, const Console& console);
 void add_config(CLI::App& app, const Console& console);
 void add_list(CLI::App& app, const Console& console);
 void add_doctor(CLI::App& app, const Console& console);

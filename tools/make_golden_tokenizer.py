@@ -46,29 +46,39 @@ El niño pequeño comió una piña mañana por la mañana. Příliš žluťoučk
 शिक्षक जो जानता है वह दिखाता है और छात्र उसे लिख लेता है। ஆசிரியர் தனக்குத் தெரிந்ததைக் காட்டுகிறார்.
 ครูแสดงสิ่งที่เขารู้และนักเรียนก็จดไว้ 老师展示他所知道的,学生把它写下来。先生は知っていることを見せ、生徒はそれを書き留める。
 선생님은 아는 것을 보여 주고 학생은 그것을 적는다. მასწავლებელი აჩვენებს. ուսուցիչը ցույց է տալիս։ መምህሩ ያውቃል።
-Thầy giáo cho thấy những gì ông biết và học sinh ghi lại. 😀 👍🏽 👩‍👩‍👧 🏳️‍🌈 🇩🇪 ❤️ ∀x∈ℝ: x²≥0 → ½ ≠ ⅔ … “quoted” ‘text’ — fine.
+Thầy giáo cho thấy những gì ông biết và học sinh ghi lại. 😀 👍🏽 👩‍👩‍👧 🏳️‍🌈 🇩🇪 ❤️ ∀x∈ℝ: x²≥0 → ½ ≠ ⅔ … “quoted” ‘text’.
 """
 
 PIECES = [
-    "the", " teacher", " Student", "don't", "WE'LL", "it's", "I'VE", "you're", "'sand", "'S", "'tis", "'ſ", "'LLama", "’s", "''d",
+    "the", " teacher", " Student", "don't", "WE'LL", "it's", "I'VE", "you're", "'sand", "'S", "'tis", "'ſ", "'LLama",
+    "’s", "''d",
     " 'm", "'", "''", "naïve", "Ångström", "\u212b", "Straße", "ﬁn", "ǅ", "İ", "ı", "ệ",
-    "привет", " Мир", "ё", "Γειά", " σου", "שָׁלוֹם", " مرحبا", "السلام", "नमस्ते", "क्षि", "வணக்கம்", "สวัสดี", "ជំរាប", "བཀྲ",
+    "привет", " Мир", "ё", "Γειά", " σου", "שָׁלוֹם", " مرحبا", "السلام", "नमस्ते", "क्षि", "வணக்கம்", "สวัสดี",
+    "ជំរាប", "བཀྲ",
     "你好", "世界", "日本語", "テスト", "が", "ひらがな", "한국어", "ქართული", "Հայ", "አማርኛ", "ᏣᎳᎩ", "𝒳𝓎𝔷", "𐍈",
-    "𠜎", "😀", "👍🏽", "👩‍👩‍👧‍👦", "🏳️‍🌈", "🇩🇪🇫🇷", "❤️", "☃", "1️⃣", "\u200b", "\u200d", "\ufeff", "\u00ad", "\u0301", "\u0345",
-    "0", "7", "12", "123", "1234", "12345678", " 42", "3.14", "1,000", "٣٤", "१२३", "Ⅷ", "½", "²³", "〇", "①", "໕", "x1y22z",
-    " ", "  ", "   ", "    ", " " * 9, " " * 40, "\t", "\t\t", "\n", "\n\n", "\r\n", "\r", "\r\n\r\n", " \n", "\n ", " \n \n", "\t\n",
+    "𠜎", "😀", "👍🏽", "👩‍👩‍👧‍👦", "🏳️‍🌈", "🇩🇪🇫🇷", "❤️", "☃", "1️⃣", "\u200b", "\u200d", "\ufeff", "\u00ad", "\u0301",
+    "\u0345",
+    "0", "7", "12", "123", "1234", "12345678", " 42", "3.14", "1,000", "٣٤", "१२३", "Ⅷ", "½", "²³", "〇", "①", "໕",
+    "x1y22z",
+    " ", "  ", "   ", "    ", " " * 9, " " * 40, "\t", "\t\t", "\n", "\n\n", "\r\n", "\r", "\r\n\r\n", " \n", "\n ",
+    " \n \n", "\t\n",
     "\u00a0", "\u2003", "\u3000", "\u2028", "\u0085", "\x0b", "\x0c", "\x1c", "\x00", "\x7f", "\u180e",
-    "!", "?!", "...", "…", "--", "—", "()", "{}", "[]", "<>", "<|", "|>", "##", "//", "==", "->", "_", "__init__", "@", "$", "€", "%",
-    "“", "”", "«»", "。", "、", ":", "https://", "a.b", "e-mail", "C++", "!\n", "?\r\n\n", ")\n\n", ";\n    ", "aaaaaaaaaaaaaaaaaaaaaaaaaa",
+    "!", "?!", "...", "…", "--", "—", "()", "{}", "[]", "<>", "<|", "|>", "##", "//", "==", "->", "_", "__init__",
+    "@", "$", "€", "%",
+    "“", "”", "«»", "。", "、", ":", "https://", "a.b", "e-mail", "C++", "!\n", "?\r\n\n", ")\n\n", ";\n    ",
+    "aaaaaaaaaaaaaaaaaaaaaaaaaa",
     "teacherteacherteacherteacher", "ababababababababababababababab",
 ]  # fmt: skip
 MARKERS = [
-    "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|begin_of_text|>", "<|eot_id|>", "<|start_header_id|>", "<think>", "</think>",
-    "<|im_end", "|im_end|>", "<|endoftext|", "<|im_start|><|im_end|>", "<||im_end|>", "<tool_call>", "<repo_name>", "<reponame>",
+    "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|begin_of_text|>", "<|eot_id|>", "<|start_header_id|>",
+    "<think>", "</think>",
+    "<|im_end", "|im_end|>", "<|endoftext|", "<|im_start|><|im_end|>", "<||im_end|>", "<tool_call>", "<repo_name>",
+    "<reponame>",
     "<mask>", " <mask> ", "<right>", "  <both>\n", "alone", " alone", "aloneé", "café!", "Å<right>  ", "<mask><mask>",
 ]  # fmt: skip
 INVALID = [
-    b"\x80", b"\xff", b"\xc0\xaf", b"\xe2\x82", b"\xe2\x28\xa1", b"\xf0\x9f\x98", b"\xf0\x9f", b"\xed\xa0\x80", b"\xf4\x90\x80\x80",
+    b"\x80", b"\xff", b"\xc0\xaf", b"\xe2\x82", b"\xe2\x28\xa1", b"\xf0\x9f\x98", b"\xf0\x9f", b"\xed\xa0\x80",
+    b"\xf4\x90\x80\x80",
     b"\xf8\x88\x80\x80\x80", b"\xe0\x80\xaf", b"\xc3", b"\xf0\x28\x8c\xbc",
 ]  # fmt: skip
 
@@ -78,7 +88,8 @@ MARKERS.append(unicodedata.normalize("NFD", "café!"))
 
 def random_character(rng):
     while True:
-        character = chr(rng.choice([rng.randrange(0x250), rng.randrange(0x3000), rng.randrange(0x10000), rng.randrange(0x20000)]))
+        limit = rng.choice([0x250, 0x3000, 0x10000, 0x20000])
+        character = chr(rng.randrange(limit))
         if unicodedata.category(character) not in ("Cn", "Cs", "Co"):
             return character
 

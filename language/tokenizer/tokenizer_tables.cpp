@@ -21,6 +21,7 @@ class TablesMaker {
   TokenizerTables make() {
     check_added();
     index_tokens();
+    check_conflicts();
     TokenizerTables tables(parts_.pre_tokenizer, parts_.nfc, parts_.ignore_merges,
                            BytePairEncoder(byte_ids(), merge_ids()));
     place_added(tables);
@@ -68,6 +69,22 @@ class TablesMaker {
       const auto [place, is_new] = ids_.emplace(*parts_.tokens[id], static_cast<std::int64_t>(id));
       if (!is_new) {
         fail("token " + io::quote(*parts_.tokens[id]) + " has the ids " + std::to_string(place->second) + " and " +
+             std::to_string(id) + "; a token has one id");
+      }
+    }
+  }
+
+  // An id of the model's vocabulary may be listed again as an added token: by the same text.
+  void check_conflicts() const {
+    for (const auto& [id, added] : added_by_id_) {
+      const auto& token = parts_.tokens[static_cast<std::size_t>(id)];
+      if (token && *token != added->content) {
+        fail("id " + std::to_string(id) + " belongs to " + io::quote(*token) + " and to the added token " +
+             io::quote(added->content) + "; an id has one token");
+      }
+      const auto same = ids_.find(added->content);
+      if (same != ids_.end() && same->second != id) {
+        fail("token " + io::quote(added->content) + " has the ids " + std::to_string(same->second) + " and " +
              std::to_string(id) + "; a token has one id");
       }
     }
@@ -129,19 +146,10 @@ class TablesMaker {
     tables.normalized = AddedTokenMatcher(std::move(normalized));
   }
 
-  // An id of the model's vocabulary may be listed again as an added token: by the same text.
   void place(const AddedToken& added) {
     const auto index = static_cast<std::size_t>(added.id);
     auto& token = parts_.tokens[index];
-    if (token && *token != added.content) {
-      fail("id " + std::to_string(added.id) + " belongs to " + io::quote(*token) + " and to the added token " +
-           io::quote(added.content) + "; an id has one token");
-    }
     const auto same = ids_.find(added.content);
-    if (same != ids_.end() && same->second != added.id) {
-      fail("token " + io::quote(added.content) + " has the ids " + std::to_string(same->second) + " and " +
-           std::to_string(added.id) + "; a token has one id");
-    }
     // A special token is no word: neither `ignore_merges` nor id_of may find it among the ordinary ones.
     if (same != ids_.end() && added.special) ids_.erase(same);
     if (!token) token = added.content;

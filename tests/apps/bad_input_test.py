@@ -86,6 +86,12 @@ def main():
         images.write_bytes((folder / "test-images").read_bytes()[:-5])
         expect("truncated IDX", distill("--set", f"evaluation.test_images={images}"), 3, "short-images")
         expect("no run to resume", drystill("distill", "--resume", folder / "nothing"), 3, "nothing")
+        bad = folder / "model"
+        bad.mkdir()
+        expect("no tokenizer", drystill("tokenize", bad, "--text", "-"), 3, "tokenizer.json")
+        (bad / "tokenizer.json").write_text('{"model": {"type": "Unigram"}}')
+        expect("another kind of tokenizer", drystill("tokenize", bad, "--text", "-"), 3, "Unigram")
+        expect("no text", drystill("tokenize", bad, "--text", folder / "none.txt"), 3, "none.txt")
 
         # A run is never written over, and divergence is caught.
         done = folder / "done"

@@ -1,0 +1,52 @@
+// The real vocabulary of SmolLM2, which is too large to be kept here: DRYSTILL_SMOLLM2 names its file (in the test's
+// environment; CMake's DRYSTILL_SMOLLM2 adds the test).
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstdlib>
+
+#include "language/tokenizer/load_tokenizer.h"
+#include "language/tokenizer/utf8.h"
+#include "tests/language/golden_tokenizers.h"
+
+namespace drystill::language {
+namespace {
+
+class SmolLm2 : public ::testing::Test {
+ protected:
+  static const Tokenizer& tokenizer() {
+    static const Tokenizer loaded = [] {
+      const char* path = std::getenv("DRYSTILL_SMOLLM2");
+      if (path == nullptr) throw std::runtime_error("set DRYSTILL_SMOLLM2");
+      return load_tokenizer(path);
+    }();
+    return loaded;
+  }
+};
+
+TEST_F(SmolLm2, GivesTheIdsOfTokenizers) {
+  const auto golden = testing::read_golden_ids("smollm2_ids.json.gz");
+  const auto& texts = testing::golden_texts();
+  ASSERT_EQ(golden.ids.size(), texts.size());
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    ASSERT_EQ(tokenizer().encode(texts[i]), golden.ids[i]) << "text " << i << ": " << texts[i];
+    ASSERT_EQ(tokenizer().encode(texts[i], {.allow_special = true}), golden.special_ids(i)) << texts[i];
+  }
+}
+
+TEST_F(SmolLm2, EncodesAMegabyteFast) {
+  std::string text;
+  for (std::size_t i = 0; text.size() < 1'000'000; ++i) {
+    text +=
+        valid_utf8(testing::golden_texts()[i % testing::golden_texts().size()]) + " word" + std::to_string(i) + "\n";
+  }
+  const auto start = std::chrono::steady_clock::now();
+  const auto ids = tokenizer().encode(text);
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  RecordProperty("seconds", std::to_string(seconds.count()));
+  std::printf("%zu bytes, %zu tokens, %.3f s\n", text.size(), ids.size(), seconds.count());
+  EXPECT_LT(seconds.count(), 10.0);
+}
+
+}  // namespace
+}  // namespace drystill::language
