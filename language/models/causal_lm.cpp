@@ -3,11 +3,11 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/embedding.h>
-#include <ATen/ops/linear.h>
 #include <ATen/ops/ones.h>
 
 #include "core/error.h"
 #include "io/quote.h"
+#include "kernels/matrix_product.h"
 #include "language/models/attention_mask.h"
 #include "language/models/gradient_checkpoint.h"
 
@@ -174,7 +174,7 @@ torch::Tensor CausalLm::hidden_of_embeddings(const torch::Tensor& embeddings, co
 }
 
 torch::Tensor CausalLm::head(const torch::Tensor& hidden) const {
-  return head_ ? head_->forward(hidden) : at::linear(hidden, embedding_->weight().to(hidden.scalar_type()));
+  return head_ ? head_->forward(hidden) : kernels::linear(hidden, embedding_->weight().to(hidden.scalar_type()));
 }
 
 const torch::Tensor& CausalLm::output_weight() const {

@@ -3,7 +3,8 @@
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/layer_norm.h>
-#include <ATen/ops/linear.h>
+
+#include "kernels/matrix_product.h"
 
 namespace drystill::language {
 namespace {
@@ -21,10 +22,10 @@ Linear::Linear(std::int64_t in, std::int64_t out, bool bias, const torch::Tensor
 
 torch::Tensor Linear::forward(const torch::Tensor& x) const {
   const auto dtype = x.scalar_type();
-  auto y = product_ ? product_(x) : at::linear(x, as_dtype(weight_, dtype), as_dtype(bias_, dtype));
+  auto y = product_ ? product_(x) : kernels::linear(x, as_dtype(weight_, dtype), as_dtype(bias_, dtype));
   if (low_rank_) {
-    const auto narrow = at::linear(x, low_rank_->a.to(dtype));
-    y = y + at::linear(narrow, low_rank_->b.to(dtype)) * low_rank_->scale;
+    const auto narrow = kernels::linear(x, low_rank_->a.to(dtype));
+    y = y + kernels::linear(narrow, low_rank_->b.to(dtype)) * low_rank_->scale;
   }
   return y;
 }
