@@ -9,7 +9,10 @@
 #include "kernels/batch_statistics_reference.h"
 #include "kernels/divergence.h"
 #include "kernels/divergence_reference.h"
+#include "kernels/token_divergence.h"
+#include "kernels/token_divergence_reference.h"
 #include "tests/kernels/matchers.h"
+#include "tests/kernels/token_divergence_cases.h"
 
 namespace drystill::kernels {
 namespace {
@@ -142,6 +145,39 @@ TEST(CudaDivergence, ExtremeLogitsAndSkippedRows) {
   const torch::Tensor gradient = gradient_of(loss.sum(), student);
   EXPECT_TRUE(gradient.isfinite().all().item<bool>());
   EXPECT_EQ(gradient[2].abs().max().item<float>(), 0.f);
+}
+
+TEST(CudaTokenDivergence, EqualsTheReference) {
+  const torch::Tensor teacher = 2 * random({9, 1000}, "teacher"), weights = random({9}, "weights").clamp_min(0);
+  for (const auto& [name, options] : testing::token_cases({.beta = .3, .k = 20, .temperature = 1.5})) {
+    const torch::Tensor student = on_gpu(2 * random({9, 1000}, "student")), wide = exact(student);
+    const torch::Tensor loss = token_divergence(student, teacher.cuda(), options, weights.cuda());
+    const torch::Tensor expected = token_divergence_reference(wide, teacher.to(torch::kFloat64), options, weights);
+    EXPECT_TRUE(near(loss, expected, 1e-5)) << name;
+    EXPECT_TRUE(near(gradient_of(loss.sum(), student), gradient_of(expected.sum(), wide), 1e-5)) << name;
+  }
+}
+
+TEST(CudaTokenDivergence, FusedHeadEqualsTheCpu) {
+  const HeadInput teacher{random({50, 24}, "teacher_hidden"), random({1000, 24}, "teacher_weight")};
+  const HeadInput on_device{teacher.hidden.cuda(), teacher.weight.cuda()};
+  const torch::Tensor weights = random({50}, "weights").clamp_min(0);
+  for (const auto& [name, options] : testing::token_cases({.k = 20})) {
+    const HeadInput student{on_gpu(random({50, 16}, "hidden")), on_gpu(random({1000, 16}, "weight"))};
+    const HeadInput wide{exact(student.hidden), exact(student.weight)};
+    const FusedTokenDivergenceOptions fused{.normaliser = 30, .metrics = true, .chunk_rows = 16};
+    const auto actual = fused_token_divergence(student, on_device, options, weights.cuda(), fused);
+    const auto expected =
+        fused_token_divergence(wide, HeadInput{teacher.hidden.to(torch::kFloat64), teacher.weight.to(torch::kFloat64)},
+                               options, weights, fused);
+    EXPECT_TRUE(near(actual.loss, expected.loss, 1e-5)) << name;
+    EXPECT_EQ(actual.agreements.item<std::int64_t>(), expected.agreements.item<std::int64_t>()) << name;
+    EXPECT_TRUE(near(actual.token_kl, expected.token_kl, 1e-5)) << name;
+    const auto gradients = torch::autograd::grad({actual.loss}, {student.hidden, student.weight});
+    const auto exact_gradients = torch::autograd::grad({expected.loss}, {wide.hidden, wide.weight});
+    EXPECT_TRUE(near(gradients[0], exact_gradients[0], 2e-5)) << name;
+    EXPECT_TRUE(near(gradients[1], exact_gradients[1], 2e-5)) << name;
+  }
 }
 
 }  // namespace
