@@ -1,0 +1,89 @@
+#pragma once
+
+#include <ATen/CPUGeneratorImpl.h>
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "language/models/causal_lm.h"
+#include "language/models/causal_lm_folder.h"
+#include "language/tokenizer/byte_alphabet.h"
+#include "language/tokenizer/tokenizer.h"
+
+namespace drystill::testing {
+
+// ChatML in one line, and what every byte-level tokenizer knows at least: the 256 bytes, and three special tokens.
+constexpr char kTinyChatTemplate[] =
+    "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + "
+    "'\\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
+
+inline void write_tiny_tokenizer(const std::filesystem::path& folder) {
+  using nlohmann::json;
+  std::filesystem::create_directories(folder);
+  json vocabulary = json::object(), added = json::array();
+  for (int byte = 0; byte < 256; ++byte) {
+    vocabulary[language::token_of_bytes(std::string(1, static_cast<char>(byte)))] = byte;
+  }
+  std::int64_t id = 256;
+  for (const char* token : {"<|endoftext|>", "<|im_start|>", "<|im_end|>"}) {
+    added.push_back({{"id", id++},
+                     {"content", token},
+                     {"single_word", false},
+                     {"lstrip", false},
+                     {"rstrip", false},
+                     {"normalized", false},
+                     {"special", true}});
+  }
+  const json byte_level = {
+      {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
+  const json tokenizer = {{"version", "1.0"},
+                          {"truncation", nullptr},
+                          {"padding", nullptr},
+                          {"added_tokens", added},
+                          {"normalizer", nullptr},
+                          {"pre_tokenizer", byte_level},
+                          {"post_processor", byte_level},
+                          {"decoder", byte_level},
+                          {"model", {{"type", "BPE"}, {"vocab", vocabulary}, {"merges", json::array()}}}};
+  std::ofstream(folder / "tokenizer.json") << tokenizer.dump();
+  std::ofstream(folder / "tokenizer_config.json") << json({{"bos_token", "<|endoftext|>"},
+                                                          {"eos_token", "<|im_end|>"},
+                                                          {"chat_template", kTinyChatTemplate}})
+                                                         .dump();
+}
+
+inline language::TransformerOptions tiny_transformer(std::int64_t layers = 2) {
+  auto options = language::defaults_of(language::Family::kLlama);
+  options.vocab_size = 259;
+  options.hidden_size = 16;
+  options.layers = layers;
+  options.heads = 4;
+  options.kv_heads = 2;
+  options.head_dim = 4;
+  options.intermediate_size = 32;
+  options.max_positions = 512;
+  options.bos_token = 256;
+  options.eos_tokens = {258};
+  return options;
+}
+
+inline std::shared_ptr<language::CausalLm> tiny_language_model(std::uint64_t seed, std::int64_t layers = 2) {
+  auto model = std::make_shared<language::CausalLm>(tiny_transformer(layers));
+  model->initialise(at::detail::createCPUGenerator(seed));
+  const torch::NoGradGuard no_grad;  // far enough from uniform that teacher and student differ
+  for (torch::Tensor& parameter : model->parameters()) {
+    if (parameter.dim() == 2) parameter.mul_(12);
+  }
+  return model;
+}
+
+// A Hugging Face folder with a tiny llama and its byte-level tokenizer.
+inline void write_tiny_language_model(const std::filesystem::path& folder, std::uint64_t seed,
+                                      std::int64_t layers = 2) {
+  language::save_causal_lm(folder, *tiny_language_model(seed, layers));
+  write_tiny_tokenizer(folder);
+}
+
+}  // namespace drystill::testing
