@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "io/quote.h"
+#include "language/tokenizer/gguf_tokenizer.h"
 #include "language/tokenizer/tokenizer_json.h"
 
 namespace drystill::language {
@@ -12,9 +13,10 @@ Tokenizer load_tokenizer(const std::filesystem::path& path) {
     if (std::filesystem::exists(file)) return read_tokenizer_json(file);
     throw InputError(io::quote(path.string()) + " has no tokenizer.json; SentencePiece models are not supported");
   }
+  if (path.extension() == ".gguf") return read_gguf_tokenizer(path);
   if (path.extension() == ".json" || !std::filesystem::exists(path)) return read_tokenizer_json(path);
   throw InputError(io::quote(path.string()) + " holds no tokenizer that can be read; expected a folder with a " +
-                   "tokenizer.json, or that file");
+                   "tokenizer.json, that file, or a .gguf file");
 }
 
 }  // namespace drystill::language
