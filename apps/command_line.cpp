@@ -83,6 +83,8 @@ int run_command_line(int argc, char** argv) {
   add_inspect(app, console);
   add_convert(app, console);
   add_tokenize(app, console);
+  add_generate(app, console);
+  add_score(app, console);
   add_config(app, console);
   add_list(app, console);
   add_doctor(app, console);

@@ -15,6 +15,8 @@ void add_report(CLI::App& app, const Console& console);
 void add_inspect(CLI::App& app, const Console& console);
 void add_convert(CLI::App& app, const Console& console);
 void add_tokenize(CLI::App& app, const Console& console);
+void add_generate(CLI::App& app, const Console& console);
+void add_score(CLI::App& app, const Console& console);
 void add_config(CLI::App& app, const Console& console);
 void add_list(CLI::App& app, const Console& console);
 void add_doctor(CLI::App& app, const Console& console);

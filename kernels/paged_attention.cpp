@@ -45,23 +45,29 @@ void paged_attention(const PageLayout& layout, std::int64_t layer, std::int64_t 
   std::int64_t longest = 1;
   for (const AttentionRow& row : rows) longest = std::max(longest, row.length);
   const std::int64_t products = 2 * longest * group * layout.head_dim;
-  const auto attend = layout.type == torch::kBFloat16 ? cpu::attend<c10::BFloat16> : cpu::attend<float>;
+  const bool half = layout.type == torch::kBFloat16;
+  const auto attend = half ? cpu::attend<c10::BFloat16> : cpu::attend<float>;
+  const auto fetch = half ? cpu::fetch_ahead<c10::BFloat16> : cpu::fetch_ahead<float>;
+  const auto task_of = [&](std::int64_t task) -> cpu::HeadGroup {
+    const AttentionRow& row = rows[task / kv_heads];
+    const std::int64_t head = task % kv_heads, first = head * group * layout.head_dim;
+    return {.queries = row.queries + first,
+            .output = row.output + first,
+            .pages = row.pages,
+            .offset = (layer * kv_heads + head) * layout.head_values(),
+            .length = row.length,
+            .group = group,
+            .head_dim = layout.head_dim,
+            .value_width = layout.value_width(),
+            .scale = static_cast<float>(scale)};
+  };
   at::parallel_for(0, static_cast<std::int64_t>(rows.size()) * kv_heads,
                    std::max<std::int64_t>(1, kProductsPerTask / products), [&](std::int64_t begin, std::int64_t end) {
                      std::vector<float> scratch(cpu::attention_scratch(group, layout.value_width()));
                      for (std::int64_t task = begin; task < end; ++task) {
-                       const AttentionRow& row = rows[task / kv_heads];
-                       const std::int64_t head = task % kv_heads, first = head * group * layout.head_dim;
-                       attend({.queries = row.queries + first,
-                               .output = row.output + first,
-                               .pages = row.pages,
-                               .offset = (layer * kv_heads + head) * layout.head_values(),
-                               .length = row.length,
-                               .group = group,
-                               .head_dim = layout.head_dim,
-                               .value_width = layout.value_width(),
-                               .scale = static_cast<float>(scale)},
-                              scratch.data());
+                       // Short pieces of many pages: the processor's own prefetcher sees no pattern in them.
+                       if (task + 1 < end) fetch(task_of(task + 1));
+                       attend(task_of(task), scratch.data());
                      }
                    });
 }

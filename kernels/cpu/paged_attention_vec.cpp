@@ -138,6 +138,20 @@ void attend(const HeadGroup& task, float* scratch) {
   }
 }
 
+template <class Scalar>
+void fetch_ahead(const HeadGroup& task) {
+  const std::int64_t page = (task.length - 1) / kPositions, count = task.length - page * kPositions;
+  const Scalar* keys = static_cast<const Scalar*>(task.pages[page]) + task.offset;
+  const auto fetch = [](const Scalar* from, std::int64_t values) {
+    constexpr std::int64_t kLineValues = 64 / sizeof(Scalar);
+    for (std::int64_t i = 0; i < values; i += kLineValues) __builtin_prefetch(from + i);
+  };
+  fetch(keys, (count + kBlock - 1) / kBlock * kBlock * task.head_dim);
+  fetch(keys + kPositions * task.head_dim, count * task.value_width);
+}
+
+template void fetch_ahead<float>(const HeadGroup&);
+template void fetch_ahead<c10::BFloat16>(const HeadGroup&);
 template void attend<float>(const HeadGroup&, float*);
 template void attend<c10::BFloat16>(const HeadGroup&, float*);
 

@@ -17,6 +17,10 @@ struct HeadGroup {
 // Floats that `scratch` must hold.
 std::int64_t attention_scratch(std::int64_t group, std::int64_t value_width);
 
+// Asks for the keys and values of a task's last page, without waiting.
+template <class Scalar>
+void fetch_ahead(const HeadGroup& task);
+
 template <class Scalar>
 void attend(const HeadGroup& task, float* scratch);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <utility>
 
 #include "core/error.h"
@@ -82,7 +83,12 @@ GgufVocabulary read_gguf_vocabulary(const io::GgufFile& file) {
   if (const auto* tokens = file.texts("tokenizer.ggml.tokens")) vocabulary.tokens = *tokens;
   if (const auto* merges = file.texts("tokenizer.ggml.merges")) vocabulary.merges = *merges;
   if (const auto types = file.integers("tokenizer.ggml.token_type")) {
-    vocabulary.token_types.assign(types->begin(), types->end());
+    for (const std::int64_t type : *types) {
+      if (type < 0 || type > std::numeric_limits<std::int32_t>::max()) {
+        throw InputError(file.source() + ": tokenizer.ggml.token_type holds " + std::to_string(type));
+      }
+      vocabulary.token_types.push_back(static_cast<std::int32_t>(type));
+    }
   }
   vocabulary.bos = file.integer("tokenizer.ggml.bos_token_id");
   vocabulary.eos = file.integer("tokenizer.ggml.eos_token_id");

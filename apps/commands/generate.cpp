@@ -1,0 +1,119 @@
+// drystill generate: text sampled from a language model.
+#include "language/sampling/generate.h"
+#include "language/sampling/sampler.h"
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "apps/commands.h"
+#include "apps/console.h"
+#include "core/error.h"
+#include "core/threads.h"
+#include "language/chat/chat_template.h"
+#include "language/models/causal_lm_folder.h"
+#include "language/tokenizer/load_tokenizer.h"
+#include "language/tokenizer/streaming_decoder.h"
+
+namespace drystill::apps {
+namespace {
+
+struct GenerateArguments {
+  std::string model;
+  std::string prompt;
+  bool raw = false;
+  std::int64_t batch = 1;
+  std::int64_t threads = 0;
+  std::string dtype = "float32";
+  language::SamplingOptions sampling;
+};
+
+// A chat model is asked; a base model, or any with --raw, goes on from the text. Only then may the text hold special
+// tokens: it is the user's own whole prompt.
+std::vector<std::int64_t> prompt_ids(const language::Tokenizer& tokenizer, const GenerateArguments& arguments) {
+  if (arguments.raw || !tokenizer.chat_template()) {
+    return tokenizer.encode(arguments.prompt, {.allow_special = true, .add_special = true});
+  }
+  const language::ChatMessage message{"user", arguments.prompt};
+  return language::encode_chat(tokenizer, {&message, 1}, {.add_generation_prompt = true});
+}
+
+void print_text(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fflush(stdout);
+}
+
+void print_results(const std::vector<language::Completion>& completions, const language::Tokenizer& tokenizer,
+                   double tokens_per_second, const Console& console) {
+  for (std::size_t i = 0; i < completions.size(); ++i) {
+    const language::Completion& completion = completions[i];
+    const std::string text = tokenizer.decode(completion.ids, true);
+    if (!console.json) {
+      console.print((i ? "\n--- " : "--- ") + std::to_string(i) + "\n" + text);
+      continue;
+    }
+    nlohmann::ordered_json line = {{"text", text},
+                                   {"ids", completion.ids},
+                                   {"log_probabilities", completion.log_probs},
+                                   {"finish_reason", enum_name(completion.reason)},
+                                   {"tokens_per_second", tokens_per_second}};
+    console.print(line.dump());
+  }
+}
+
+void generate(const GenerateArguments& arguments, const Console& console) {
+  language::check_sampling_options(arguments.sampling);
+  limit_threads(arguments.threads);
+  const language::Tokenizer tokenizer = language::load_tokenizer(arguments.model);
+  const auto dtype = arguments.dtype == "bfloat16" ? torch::kBFloat16 : torch::kFloat32;
+  const language::InferenceEngine engine(*language::load_causal_lm(arguments.model, dtype), dtype);
+  const std::vector<std::vector<std::int64_t>> prompts(arguments.batch, prompt_ids(tokenizer, arguments));
+
+  const bool stream = arguments.batch == 1 && !console.json;
+  language::StreamingDecoder decoder(tokenizer, true);
+  language::GenerateContext context;
+  context.batch = arguments.batch;
+  context.decode = [&](std::span<const std::int64_t> ids) { return tokenizer.decode(ids, true); };
+  if (stream) context.on_token = [&](const language::TokenEvent& event) { print_text(decoder.push(event.id)); };
+  const auto start = std::chrono::steady_clock::now();
+  const auto completions = language::generate(engine, prompts, arguments.sampling, context);
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (stream) {
+    print_text(decoder.finish() + "\n");
+    return;
+  }
+  double tokens = 0;
+  for (const language::Completion& completion : completions) tokens += static_cast<double>(completion.ids.size());
+  print_results(completions, tokenizer, tokens / seconds, console);
+}
+
+}  // namespace
+
+void add_generate(CLI::App& app, const Console& console) {
+  auto arguments = std::make_shared<GenerateArguments>();
+  language::SamplingOptions& sampling = arguments->sampling;
+  CLI::App* verb = app.add_subcommand("generate", "text sampled from a language model; --json: one line a sample");
+  verb->add_option("model", arguments->model, "folder in the form of Hugging Face, or .gguf file")->required();
+  verb->add_option("--prompt", arguments->prompt, "what is asked, or, of a base model, what the text begins with")
+      ->required();
+  verb->add_flag("--raw", arguments->raw, "go on from the prompt itself, without the model's chat template");
+  verb->add_option("--batch", arguments->batch, "samples of the one prompt")->check(CLI::Range(1, 4096));
+  verb->add_option("--max-new-tokens", sampling.max_new_tokens, "tokens sampled at most")->capture_default_str();
+  verb->add_option("--min-new-tokens", sampling.min_new_tokens, "no end before this many tokens");
+  verb->add_option("--temperature", sampling.temperature, "0: the most likely token")->capture_default_str();
+  verb->add_option("--top-k", sampling.top_k, "only the k most likely tokens; 0: all");
+  verb->add_option("--top-p", sampling.top_p, "only the most likely tokens with this probability together; 1: all");
+  verb->add_option("--min-p", sampling.min_p, "only tokens this many times as likely as the likeliest; 0: all");
+  verb->add_option("--stop", sampling.stop_strings, "text that ends a sample; may be repeated")
+      ->allow_extra_args(false);
+  verb->add_option("--seed", sampling.seed, "of the random numbers")->capture_default_str();
+  verb->add_option("--dtype", arguments->dtype, "float32 or bfloat16")
+      ->check(CLI::IsMember({"float32", "bfloat16"}))
+      ->capture_default_str();
+  verb->add_option("--threads", arguments->threads, "CPU threads; 0: all")->check(CLI::Range(0, 1024));
+  verb->callback([arguments, &console] { generate(*arguments, console); });
+}
+
+}  // namespace drystill::apps
