@@ -7,12 +7,14 @@
 
 namespace drystill::language {
 
+std::shared_ptr<CausalLm> load_language_model_weights(const std::filesystem::path& path,
+                                                      std::optional<torch::ScalarType> dtype) {
+  if (path.extension() == ".gguf") return load_gguf_causal_lm(path, dtype.value_or(torch::kFloat32));
+  return load_causal_lm(path, dtype);
+}
+
 LanguageModel load_language_model(const std::filesystem::path& path, std::optional<torch::ScalarType> dtype) {
-  Tokenizer tokenizer = load_tokenizer(path);
-  if (path.extension() == ".gguf") {
-    return {load_gguf_causal_lm(path, dtype.value_or(torch::kFloat32)), std::move(tokenizer)};
-  }
-  return {load_causal_lm(path, dtype), std::move(tokenizer)};
+  return {load_language_model_weights(path, dtype), load_tokenizer(path)};
 }
 
 void save_language_model(const std::filesystem::path& folder, const CausalLm& model,

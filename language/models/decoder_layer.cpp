@@ -3,9 +3,10 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
-#include <ATen/ops/silu.h>
 
-#include <cmath>
+#include <optional>
+
+#include "kernels/transformer_layers.h"
 
 namespace drystill::language {
 
@@ -57,6 +58,12 @@ torch::Tensor Attention::forward(const torch::Tensor& x, std::int64_t layer, con
     query = rotate(query, inputs.rotation);
     key = rotate(key, inputs.rotation);
   }
+  const auto finish = [&](const torch::Tensor& mixed) {  // [N, T, heads, head_dim]
+    return output_->forward(mixed.reshape({x.size(0), x.size(1), options_.heads * options_.head_dim}));
+  };
+  if (inputs.cache == nullptr && !inputs.prefix_key.defined() && !inputs.mask.defined()) {
+    return finish(kernels::causal_attention(query, key, value));
+  }
   query = query.transpose(1, 2);  // [N, heads, T, head_dim]
   key = key.transpose(1, 2);
   value = value.transpose(1, 2);
@@ -76,7 +83,7 @@ torch::Tensor Attention::forward(const torch::Tensor& x, std::int64_t layer, con
   const bool grouped = options_.heads != options_.kv_heads;  // heads share keys in place, without copies of them
   const auto mixed = at::scaled_dot_product_attention(query, key, value, mask, /*dropout_p=*/0.0,
                                                       !mask && inputs.causal, /*scale=*/std::nullopt, grouped);
-  return output_->forward(mixed.transpose(1, 2).reshape({x.size(0), x.size(1), options_.heads * options_.head_dim}));
+  return finish(mixed.transpose(1, 2));
 }
 
 FeedForward::FeedForward(const TransformerOptions& options, const torch::TensorOptions& tensor_options) {
@@ -96,7 +103,7 @@ FeedForward::FeedForward(const TransformerOptions& options, const torch::TensorO
 
 torch::Tensor FeedForward::forward(const torch::Tensor& x) const {
   if (!gate_) return down_->forward(at::gelu(up_->forward(x), "tanh"));
-  return down_->forward(at::silu(gate_->forward(x)) * up_->forward(x));
+  return down_->forward(kernels::silu_product(gate_->forward(x), up_->forward(x)));
 }
 
 DecoderLayer::DecoderLayer(const TransformerOptions& options, std::int64_t index,

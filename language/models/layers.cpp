@@ -5,6 +5,7 @@
 #include <ATen/ops/layer_norm.h>
 
 #include "kernels/matrix_product.h"
+#include "kernels/transformer_layers.h"
 
 namespace drystill::language {
 namespace {
@@ -49,9 +50,7 @@ torch::Tensor Norm::forward(const torch::Tensor& x) const {
   if (kind_ == NormKind::kLayer) {
     return at::layer_norm(x, weight_.sizes(), as_dtype(weight_, dtype), as_dtype(bias_, dtype), epsilon_);
   }
-  const auto wide = dtype == torch::kFloat64 ? x : x.to(torch::kFloat32);
-  const auto scale = wide.square().mean(-1, /*keepdim=*/true).add(epsilon_).rsqrt();
-  return (wide * scale).to(dtype) * as_dtype(weight_, dtype);
+  return kernels::rms_norm(x, as_dtype(weight_, dtype), epsilon_);
 }
 
 }  // namespace drystill::language

@@ -1,11 +1,12 @@
 #include "language/models/rotary.h"
 
 #include <ATen/ops/arange.h>
-#include <ATen/ops/cat.h>
 #include <ATen/ops/pow.h>
 #include <ATen/ops/where.h>
 
 #include <numbers>
+
+#include "kernels/transformer_layers.h"
 
 namespace drystill::language {
 
@@ -36,10 +37,7 @@ Rotation rotation_of(const torch::Tensor& positions, const torch::Tensor& freque
 }
 
 torch::Tensor rotate(const torch::Tensor& x, const Rotation& rotation) {
-  const auto half = x.size(-1) / 2;
-  const auto first = x.narrow(-1, 0, half), second = x.narrow(-1, half, half);
-  const auto cosine = rotation.cosine.to(x.scalar_type()), sine = rotation.sine.to(x.scalar_type());
-  return at::cat({first * cosine - second * sine, second * cosine + first * sine}, -1);
+  return kernels::rotate_halves(x, rotation.cosine, rotation.sine);
 }
 
 }  // namespace drystill::language
