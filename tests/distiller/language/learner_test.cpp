@@ -57,8 +57,8 @@ TEST(LanguageLearner, MicroBatchesDoNotChangeTheStep) {
     Fixture whole(options_with(8, aggregation)), parts(options_with(1, aggregation)), before(options_with(1));
     whole.step(kSequences);
     parts.step(kSequences);
-    EXPECT_LT(distance(whole.student, parts.student), 1e-5);
-    EXPECT_GT(distance(whole.student, before.student), 1e-3);
+    EXPECT_LT(distance(whole.student, parts.student), 1e-6);
+    EXPECT_GT(distance(whole.student, before.student), 1e-4);
   }
 }
 
