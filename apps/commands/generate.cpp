@@ -1,6 +1,5 @@
 // drystill generate: text sampled from a language model.
 #include "language/sampling/generate.h"
-#include "language/sampling/sampler.h"
 
 #include <CLI/CLI.hpp>
 #include <chrono>
@@ -14,6 +13,7 @@
 #include "core/threads.h"
 #include "language/chat/chat_template.h"
 #include "language/load_language_model.h"
+#include "language/sampling/sampler.h"
 #include "language/tokenizer/load_tokenizer.h"
 #include "language/tokenizer/streaming_decoder.h"
 

@@ -38,9 +38,8 @@ void check_prompts(const TransformerOptions& model, std::span<const Ids> prompts
     const auto size = static_cast<std::int64_t>(prompts[i].size()) + prefix;
     if (options.max_new_tokens > model.max_positions - size) {
       throw InputError(c10::str("[language.generate] prompt ", i, " has ", size, " tokens",
-                                prefix ? ", the prefix included" : "", "; with max_new_tokens ",
-                                options.max_new_tokens, " it passes the model's ", model.max_positions,
-                                " positions; shorten one of them"));
+                                prefix ? ", the prefix included" : "", "; with max_new_tokens ", options.max_new_tokens,
+                                " it passes the model's ", model.max_positions, " positions; shorten one of them"));
     }
   }
 }
