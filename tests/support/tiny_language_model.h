@@ -48,10 +48,9 @@ inline void write_tiny_tokenizer(const std::filesystem::path& folder) {
                           {"decoder", byte_level},
                           {"model", {{"type", "BPE"}, {"vocab", vocabulary}, {"merges", json::array()}}}};
   std::ofstream(folder / "tokenizer.json") << tokenizer.dump();
-  std::ofstream(folder / "tokenizer_config.json") << json({{"bos_token", "<|endoftext|>"},
-                                                          {"eos_token", "<|im_end|>"},
-                                                          {"chat_template", kTinyChatTemplate}})
-                                                         .dump();
+  std::ofstream(folder / "tokenizer_config.json")
+      << json({{"bos_token", "<|endoftext|>"}, {"eos_token", "<|im_end|>"}, {"chat_template", kTinyChatTemplate}})
+             .dump();
 }
 
 inline language::TransformerOptions tiny_transformer(std::int64_t layers = 2) {

@@ -35,7 +35,8 @@ struct Fixture {
   explicit Fixture(const LanguageLearnerOptions& options, std::uint64_t student_seed = 2,
                    const TeacherWeights& weights = FrozenTeacher{})
       : student(tiny_language_model(student_seed), AllParameters{}, {}, seeds),
-        learner(options, student, make_language_teacher(weights, tiny_language_model(1), student.model()), torch::kCPU) {}
+        learner(options, student, make_language_teacher(weights, tiny_language_model(1), student.model()),
+                torch::kCPU) {}
   StepReport step(const std::vector<Sequence>& sequences, const curriculum::StagePlan& plan = {}) {
     return learner.step(batch_of(sequences), plan);
   }

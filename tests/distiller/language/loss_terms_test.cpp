@@ -10,7 +10,9 @@ namespace {
 
 const std::vector<Sequence> kSequences = {
     {.teacher_prompt = {1}, .student_prompt = {1}, .completion = {0, 3}},
-    {.teacher_prompt = {1}, .student_prompt = {1}, .completion = {4, 2, 1},
+    {.teacher_prompt = {1},
+     .student_prompt = {1},
+     .completion = {4, 2, 1},
      .sampler_log_probabilities = {-1.F, -2.F, -0.5F}},
 };
 
