@@ -66,6 +66,7 @@ RunResult run_loop(const LoopOptions& options, const LoopParts& parts) {
   } else {
     parts.journal.truncate_after(-1);  // a life that was killed before its first checkpoint left its lines behind
   }
+  if (step == 0 && options.evaluate_start && parts.evaluate) parts.journal.record(0, "evaluation", parts.evaluate());
   std::int64_t saved_step = step;
   const auto save = [&] {
     io::save_checkpoint(parts.checkpoints, step, snapshot(parts, window, step));

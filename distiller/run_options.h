@@ -55,6 +55,7 @@ struct LoopOptions {
   std::int64_t epochs = 10;
   std::int64_t epoch_steps = 400;
   std::int64_t evaluate_every = 1;
+  bool evaluate_start = false;
   std::int64_t checkpoint_every = 1;
   std::int64_t keep_checkpoints = 2;
   std::int64_t sample_every = 5;
@@ -68,6 +69,7 @@ struct LoopOptions {
     field("epoch_steps", epoch_steps, "student steps an epoch", at_least(1));
     field("evaluate_every", evaluate_every, "epochs between evaluations on real held-out data; 0: only at the end",
           at_least(0));
+    field("evaluate_start", evaluate_start, "evaluate before the first step as well");
     field("checkpoint_every", checkpoint_every, "epochs between checkpoints; 0: only at the end", at_least(0));
     field("keep_checkpoints", keep_checkpoints, "newest checkpoints kept", at_least(1));
     field("sample_every", sample_every, "epochs between image grids; 0: only at the end", at_least(0));

@@ -1,5 +1,3 @@
-#include <ATen/ops/empty.h>
-#include <ATen/ops/mm.h>
 #include <ATen/ops/nonzero.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
@@ -10,6 +8,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "kernels/matrix_product.h"
 #include "kernels/second_order.h"
 #include "kernels/token_divergence_parts.h"
 
@@ -66,7 +65,6 @@ class ChunkedHead {
 
     const std::int64_t count = index_.defined() ? index_.size(0) : tokens_;
     const std::int64_t chunk = std::min(count, chunk_rows());
-    allocate(chunk);
     for (std::int64_t begin = 0; begin < count; begin += chunk) {
       add_chunk(begin, std::min(chunk, count - begin), result, gradients);
     }
@@ -83,25 +81,12 @@ class ChunkedHead {
     return std::max(kLeastChunkRows, kChunkBytes / (bytes * vocabulary_));
   }
 
-  void allocate(std::int64_t chunk) {
-    student_logits_ = at::empty({chunk, vocabulary_}, job_.student.hidden.options());
-    if (job_.teacher.hidden.defined()) {
-      teacher_logits_ = at::empty({chunk, vocabulary_}, job_.teacher.hidden.options());
-    }
-    const bool narrower = job_.student.hidden.scalar_type() != type_;
-    if (job_.weight_gradient && narrower) {
-      weight_part_ = at::empty(job_.student.weight.sizes(), job_.student.hidden.options());
-    }
-  }
-
   void add_chunk(std::int64_t begin, std::int64_t count, FusedTokenDivergence& result, Gradients& gradients) {
     const torch::Tensor hidden = rows_at(job_.student.hidden, index_, begin, count);
     TokenRowsInput input;
-    input.student = student_logits_.narrow(0, 0, count);
-    at::mm_out(input.student, hidden, job_.student.weight.t());
+    input.student = product_transposed(hidden, job_.student.weight);
     if (job_.teacher.hidden.defined()) {
-      input.teacher = teacher_logits_.narrow(0, 0, count);
-      at::mm_out(input.teacher, rows_at(job_.teacher.hidden, index_, begin, count), job_.teacher.weight.t());
+      input.teacher = product_transposed(rows_at(job_.teacher.hidden, index_, begin, count), job_.teacher.weight);
     } else {
       input.top_k = {rows_at(job_.top_k.ids, index_, begin, count),
                      rows_at(job_.top_k.log_probabilities, index_, begin, count)};
@@ -116,19 +101,13 @@ class ChunkedHead {
     if (result.token_kl.defined()) put(result.token_kl, rows.kl, begin);
     if (input.metrics) result.agreements.add_(rows.agreements.sum());
     if (job_.hidden_gradient) {
-      put(gradients.hidden, at::mm(input.gradient, job_.student.weight).div_(job_.fused.normaliser), begin);
+      put(gradients.hidden, product_transposed(input.gradient, job_.student.weight.t()).div_(job_.fused.normaliser), begin);
     }
     if (job_.weight_gradient) add_weight_gradient(input.gradient.t(), hidden, gradients.weight);
   }
 
   void add_weight_gradient(const torch::Tensor& logit_gradient, const torch::Tensor& hidden, torch::Tensor& sum) {
-    const double share = 1 / job_.fused.normaliser;
-    if (!weight_part_.defined()) {
-      sum.addmm_(logit_gradient, hidden, 1, share);
-      return;
-    }
-    at::mm_out(weight_part_, logit_gradient, hidden);
-    sum.add_(weight_part_, share);
+    sum.add_(product_transposed(logit_gradient, hidden.t()), 1 / job_.fused.normaliser);
   }
 
   void put(torch::Tensor& all, const torch::Tensor& part, std::int64_t begin) const {
@@ -143,7 +122,6 @@ class ChunkedHead {
   std::int64_t tokens_, vocabulary_;
   torch::ScalarType type_;
   torch::Tensor index_;  // tokens of weight not 0, undefined if that is all of them
-  torch::Tensor student_logits_, teacher_logits_, weight_part_;
 };
 
 // Hands out gradients that already exist: `loss` and `parts` are no tensors to autograd.

@@ -1,20 +1,13 @@
 #include "language/load_language_model.h"
 
 #include "language/models/causal_lm_folder.h"
-#include "language/models/gguf_names.h"
 #include "language/tokenizer/load_tokenizer.h"
 #include "language/tokenizer/write_tokenizer.h"
 
 namespace drystill::language {
 
-std::shared_ptr<CausalLm> load_language_model_weights(const std::filesystem::path& path,
-                                                      std::optional<torch::ScalarType> dtype) {
-  if (path.extension() == ".gguf") return load_gguf_causal_lm(path, dtype.value_or(torch::kFloat32));
-  return load_causal_lm(path, dtype);
-}
-
 LanguageModel load_language_model(const std::filesystem::path& path, std::optional<torch::ScalarType> dtype) {
-  return {load_language_model_weights(path, dtype), load_tokenizer(path)};
+  return {load_causal_lm(path, dtype), load_tokenizer(path)};
 }
 
 void save_language_model(const std::filesystem::path& folder, const CausalLm& model,

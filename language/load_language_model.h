@@ -21,10 +21,6 @@ struct LanguageModel {
 LanguageModel load_language_model(const std::filesystem::path& path,
                                   std::optional<torch::ScalarType> dtype = torch::kFloat32);
 
-// The model alone.
-std::shared_ptr<CausalLm> load_language_model_weights(const std::filesystem::path& path,
-                                                      std::optional<torch::ScalarType> dtype = torch::kFloat32);
-
 // A Hugging Face folder: config.json, model.safetensors, and the tokenizer of `tokenizer_source` (a folder, or a .gguf
 // file) as tokenizer.json and tokenizer_config.json.
 void save_language_model(const std::filesystem::path& folder, const CausalLm& model,

@@ -12,7 +12,7 @@
 #include "core/error.h"
 #include "core/threads.h"
 #include "language/chat/chat_template.h"
-#include "language/load_language_model.h"
+#include "language/models/causal_lm_folder.h"
 #include "language/sampling/sampler.h"
 #include "language/tokenizer/load_tokenizer.h"
 #include "language/tokenizer/streaming_decoder.h"
@@ -68,7 +68,7 @@ void generate(const GenerateArguments& arguments, const Console& console) {
   limit_threads(arguments.threads);
   const language::Tokenizer tokenizer = language::load_tokenizer(arguments.model);
   const auto dtype = arguments.dtype == "bfloat16" ? torch::kBFloat16 : torch::kFloat32;
-  const language::InferenceEngine engine(*language::load_language_model_weights(arguments.model, dtype), dtype);
+  const language::InferenceEngine engine(*language::load_causal_lm(arguments.model, dtype), dtype);
   const std::vector<std::vector<std::int64_t>> prompts(arguments.batch, prompt_ids(tokenizer, arguments));
 
   const bool stream = arguments.batch == 1 && !console.json;

@@ -14,7 +14,7 @@
 #include "core/error.h"
 #include "core/stop_request.h"
 #include "core/threads.h"
-#include "language/load_language_model.h"
+#include "language/models/causal_lm_folder.h"
 #include "language/sampling/inference_engine.h"
 #include "language/tokenizer/load_tokenizer.h"
 
@@ -65,7 +65,7 @@ void score(const ScoreArguments& arguments, const Console& console) {
   std::optional<language::Tokenizer> tokenizer;
   if (!arguments.text_file.empty()) tokenizer = language::load_tokenizer(arguments.model);
   const auto dtype = arguments.dtype == "bfloat16" ? torch::kBFloat16 : torch::kFloat32;
-  const language::InferenceEngine engine(*language::load_language_model_weights(arguments.model, dtype), dtype);
+  const language::InferenceEngine engine(*language::load_causal_lm(arguments.model, dtype), dtype);
 
   std::string line;
   for (std::int64_t number = 1; std::getline(file, line); ++number) {

@@ -16,14 +16,14 @@ std::shared_ptr<testing::FixedImages> ten_images() {
 }
 
 LabelledSource make_source(SeedStreams& seeds, std::int64_t batch = 4) {
-  return LabelledSource(ten_images(), testing::tiny_image(), {.crop_padding = 2, .flip = true, .mixup = 0}, batch, torch::kCPU,
-                        torch::kFloat32, seeds);
+  return LabelledSource(ten_images(), testing::tiny_image(), {.crop_padding = 2, .flip = true, .mixup = 0}, batch,
+                        torch::kCPU, torch::kFloat32, seeds);
 }
 
 TEST(LabelledSource, AnEpochSeesEveryImageAtMostOnceAndNormalised) {
   SeedStreams seeds(1);
-  auto source = LabelledSource(ten_images(), testing::tiny_image(), {.crop_padding = 0, .flip = false, .mixup = 0}, 5, torch::kCPU,
-                               torch::kFloat32, seeds);
+  auto source = LabelledSource(ten_images(), testing::tiny_image(), {.crop_padding = 0, .flip = false, .mixup = 0}, 5,
+                               torch::kCPU, torch::kFloat32, seeds);
   std::set<std::int64_t> seen;
   for (int i = 0; i < 2; ++i) {
     const auto batch = source.next({});
