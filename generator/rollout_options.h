@@ -137,7 +137,7 @@ enum class Author {
   kFixed,         // the prompt source brought it
   kTeacher,       // from its own view
   kStudent,       // from its own view: on-policy
-  kMixture,       // student or teacher, drawn anew for every batch (GKD, arXiv 2306.13649)
+  kMixture,       // student or teacher, drawn anew for every draw (GKD, arXiv 2306.13649)
   kTokenMixture,  // every token from a mixture of both distributions (MiniLLM, arXiv 2306.08543)
 };
 constexpr auto enum_names(Author) {
@@ -157,7 +157,7 @@ struct RolloutOptions {
   void visit(Field&& field) {
     field("prompts", prompts, "where prompts come from");
     field("author", author, "who writes completions: fixed, teacher, student, mixture, token_mixture");
-    field("student_share", student_share, "mixture: probability that the student writes a batch (GKD's lambda)",
+    field("student_share", student_share, "mixture: probability that the student writes a draw (GKD's lambda)",
           between(0, 1));
     field("teacher_share", teacher_share, "token_mixture: the teacher's share of every token (MiniLLM's alpha)",
           between(0, 1));

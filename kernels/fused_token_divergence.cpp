@@ -101,7 +101,8 @@ class ChunkedHead {
     if (result.token_kl.defined()) put(result.token_kl, rows.kl, begin);
     if (input.metrics) result.agreements.add_(rows.agreements.sum());
     if (job_.hidden_gradient) {
-      put(gradients.hidden, product_transposed(input.gradient, job_.student.weight.t()).div_(job_.fused.normaliser), begin);
+      put(gradients.hidden, product_transposed(input.gradient, job_.student.weight.t()).div_(job_.fused.normaliser),
+          begin);
     }
     if (job_.weight_gradient) add_weight_gradient(input.gradient.t(), hidden, gradients.weight);
   }

@@ -53,7 +53,8 @@ Subject subject_of(const distiller::RunConfig& config, const fs::path& run_folde
   return subject;
 }
 
-void evaluate_language(const distiller::DistillLanguageModel& options, const std::string& model, const Console& console) {
+void evaluate_language(const distiller::DistillLanguageModel& options, const std::string& model,
+                       const Console& console) {
   if (!options.evaluation) throw ConfigError("the configuration names no real held-out text; add `evaluation:`");
   limit_threads(options.run.threads);
   const auto result = distiller::evaluate_language_model(options, model, language::read_text_files);

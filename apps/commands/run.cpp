@@ -49,7 +49,7 @@ distiller::TrainingResult run(const distiller::RunConfig& config, const distille
 
 // Runs, and leaves the outcome in status.json whatever happens.
 distiller::TrainingResult run_and_record(const distiller::RunConfig& config, journal::RunFolder& folder,
-                                              const distiller::RunEnvironment& environment) {
+                                         const distiller::RunEnvironment& environment) {
   const auto leave = [&](journal::RunState state, const char* message) {
     folder.set_status(state, journal::read_status(folder.path()).value_or(journal::RunStatus{}).step, message);
   };
@@ -116,15 +116,17 @@ void run_verb(const std::vector<std::string>& tasks, const RunArguments& argumen
   journal::JournalOptions journal_options;
   journal_options.progress = progress.get();
   journal::Journal journal(folder, journal_options);
-  const auto result = run_and_record(
-      loaded.config, folder,
-      {.folder = folder.path(), .journal = journal, .progress = *progress, .open_dataset = vision::open_dataset,
-       .open_texts = language::read_text_files});
+  const auto result = run_and_record(loaded.config, folder,
+                                     {.folder = folder.path(),
+                                      .journal = journal,
+                                      .progress = *progress,
+                                      .open_dataset = vision::open_dataset,
+                                      .open_texts = language::read_text_files});
   console.result(summary(result, folder, journal.seconds()));
 }
 
 void add_run_verb(CLI::App& app, const Console& console, const char* name, const std::vector<std::string>& tasks,
-                 const char* description) {
+                  const char* description) {
   auto arguments = std::make_shared<RunArguments>();
   CLI::App* verb = app.add_subcommand(name, description);
   verb->add_option("config", arguments->config, "configuration file (YAML)");

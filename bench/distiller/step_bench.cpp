@@ -1,8 +1,8 @@
 // One CuDFKD generator step and ten student steps, WRN-40-2 -> WRN-16-1, through the classes a run uses. The Python
 // peer is tools/peers/vision_step.py; tools/compare_vision_step.py times both in turn. Prints one JSON line: medians in
 // seconds.
-#include <fmt/format.h>
 #include <ATen/Parallel.h>
+#include <fmt/format.h>
 #include <torch/types.h>
 
 #include <CLI/CLI.hpp>
@@ -40,7 +40,8 @@ std::string measure(const Arguments& arguments) {
   const torch::Device device = parse_device(arguments.device);
   const auto dtype = arguments.bfloat16 ? torch::kBFloat16 : torch::kFloat32;
   SeedStreams seeds(0, device);
-  const vision::ImageSpec image{.mean = {0.4914, 0.4822, 0.4465}, .stddev = {0.2023, 0.1994, 0.2010}, .class_names = {}};
+  const vision::ImageSpec image{
+      .mean = {0.4914, 0.4822, 0.4465}, .stddev = {0.2023, 0.1994, 0.2010}, .class_names = {}};
   const auto model = [&](const char* name) {
     auto classifier = vision::make_classifier(name, image, seeds.cpu_stream(name));
     classifier->to(device);

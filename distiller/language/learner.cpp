@@ -56,8 +56,7 @@ torch::Tensor token_weights(std::span<const Sequence> sequences, const LanguageL
     double weight = sequence.weight;
     if (loss.aggregation == Aggregation::kSequenceMean && tokens > 0) weight /= tokens;
     for (std::int64_t t = 0; t < std::ssize(sequence.completion); ++t) {
-      const double importance = sequence.importance.empty() ? 1 : sequence.importance[static_cast<std::size_t>(t)];
-      weights.push_back(t < loss.skip_first ? 0 : static_cast<float>(weight * importance));
+      weights.push_back(t < loss.skip_first ? 0 : static_cast<float>(weight));
     }
   }
   return at::tensor(weights, torch::kFloat32);

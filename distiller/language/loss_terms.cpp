@@ -43,6 +43,18 @@ torch::Tensor sampler_log_probs(std::span<const Sequence> sequences, const torch
   return known;
 }
 
+// p_student / p_sampler of every token, as the sampler said -> [M], like `like`.
+torch::Tensor importance(std::span<const Sequence> sequences, const torch::Tensor& like) {
+  torch::Tensor ratios = at::ones_like(like);
+  std::int64_t begin = 0;
+  for (const Sequence& sequence : sequences) {
+    const std::int64_t length = std::ssize(sequence.completion);
+    if (!sequence.importance.empty()) ratios.narrow(0, begin, length).copy_(at::tensor(sequence.importance));
+    begin += length;
+  }
+  return ratios;
+}
+
 }  // namespace
 
 kernels::FusedTokenDivergence cross_entropy(const kernels::HeadInput& head, const torch::Tensor& tokens,
@@ -72,8 +84,8 @@ torch::Tensor policy_weights(const PredictedTokens& predicted, std::span<const S
   const torch::Tensor advantages = kernels::sampled_advantage(sampler, to_rows(teacher, sequences), mask, options);
   torch::Tensor log_probs = to_rows(student, sequences).requires_grad_();
   kernels::policy_loss(log_probs, sampler, advantages, mask, options).backward();
-  // cross_entropy is of -log p.
-  return from_rows(-log_probs.grad(), sequences);
+  // cross_entropy is of -log p. What another policy than the student sampled counts by its importance.
+  return from_rows(-log_probs.grad(), sequences) * importance(sequences, student);
 }
 
 torch::Tensor to_rows(const torch::Tensor& values, std::span<const Sequence> sequences) {

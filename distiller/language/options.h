@@ -168,7 +168,6 @@ struct LanguageLossOptions {
   kernels::TokenDivergenceOptions divergence;
   double cross_entropy = 0;
   std::optional<AdvantageOptions> advantage;
-  double hidden_statistics = 0;
   Aggregation aggregation = Aggregation::kTokenMean;
   std::int64_t skip_first = 0;
 
@@ -178,10 +177,6 @@ struct LanguageLossOptions {
     field("divergence", divergence, "between teacher and student at every token");
     field("cross_entropy", cross_entropy, "weight of -log p_student of the completion's own tokens", at_least(0));
     field("advantage", advantage, "sampled reverse-KL advantage, for completions that the student wrote");
-    field("hidden_statistics", hidden_statistics,
-          "weight of the distance between mean and variance of hidden states, teacher's against student's, layer by "
-          "layer",
-          at_least(0));
     field("aggregation", aggregation, "what a token's loss is averaged over, always for the whole optimizer batch");
     field("skip_first", skip_first, "tokens at the begin of a completion without a loss", at_least(0));
   }
@@ -247,7 +242,8 @@ struct DistillLanguageModel {
     field("optimizer", optimizer, "student's optimizer");
     field("schedule", schedule, "student's learning rate over the run");
     field("batch", batch, "sequences a step", at_least(1));
-    field("micro_batch", micro_batch, "sequences at once: less memory, the same result", at_least(1));
+    field("micro_batch", micro_batch, "sequences at once: less memory, the same result (advantage.whiten: of these)",
+          at_least(1));
     field("draw", draw, "sequences made at a time, for several steps", at_least(1));
     field("longest", longest, "tokens of a sequence, prompt and completion, at most", at_least(2));
     field("clip_gradient", clip_gradient, "largest norm of all gradients together; 0: no limit", at_least(0));

@@ -126,10 +126,12 @@ TrainingResult distill_language_model(const DistillLanguageModel& options, const
   const auto dtype = options.run.precision.bfloat16 ? torch::kBFloat16 : torch::kFloat32;
   const language::View teacher_view(options.teacher_view, encoder), student_view(options.student_view, encoder);
   generator::LanguageActor teacher_actor(learner.teacher().model(), encoder, dtype);
-  generator::LanguageActor student_actor(*models.student, encoder, dtype);
+  generator::LanguageActor student_actor(*models.student, encoder, dtype, student.prefix().get());
   learner.on_step([&] {
     student_actor.weights_changed();
-    if (!std::holds_alternative<FrozenTeacher>(options.teacher.weights)) teacher_actor.weights_changed();
+    const auto& weights = options.teacher.weights;
+    const bool moves = std::holds_alternative<EmaTeacher>(weights) || std::holds_alternative<LiveTeacher>(weights);
+    if (moves) teacher_actor.weights_changed();
   });
   generator::LanguageMixedActor mixed_actor(learner.teacher().model(), *models.student);
   generator::RolloutSource rollouts(

@@ -7,7 +7,7 @@
 namespace drystill::generator {
 
 LanguageActor::LanguageActor(const language::CausalLm& model, const language::PromptEncoder& encoder,
-                             torch::ScalarType dtype, const language::PrefixKeyValues* prefix)
+                             torch::ScalarType dtype, const language::KvPrefix* prefix)
     : model_(model), encoder_(encoder), dtype_(dtype), prefix_(prefix) {}
 
 std::vector<Written> LanguageActor::write(std::span<const std::vector<std::int64_t>> prompts,
@@ -15,7 +15,8 @@ std::vector<Written> LanguageActor::write(std::span<const std::vector<std::int64
   const torch::NoGradGuard no_grad;
   if (!engine_) engine_.emplace(model_, dtype_);
   language::GenerateContext context;
-  context.prefix = prefix_;
+  std::optional<language::PrefixKeyValues> before;
+  if (prefix_ != nullptr) context.prefix = &before.emplace(prefix_->key_values());
   context.decode = [this](std::span<const std::int64_t> tokens) { return encoder_.decode(tokens); };
   std::vector<Written> written;
   for (language::Completion& completion : language::generate(*engine_, prompts, options, context)) {

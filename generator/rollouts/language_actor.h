@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "generator/rollouts/actor.h"
+#include "language/adapters/kv_prefix.h"
 #include "language/models/causal_lm.h"
 #include "language/sampling/inference_engine.h"
 #include "language/views/prompt_encoder.h"
@@ -14,9 +15,10 @@ namespace drystill::generator {
 // changed.
 class LanguageActor final : public Actor {
  public:
-  // `model` and `encoder` outlive the actor. prefix: keys and values before every prompt, or null.
+  // `model` and `encoder` outlive the actor. prefix: what stands before every prompt, as it is at each
+  // `write`; or null.
   LanguageActor(const language::CausalLm& model, const language::PromptEncoder& encoder, torch::ScalarType dtype,
-                const language::PrefixKeyValues* prefix = nullptr);
+                const language::KvPrefix* prefix = nullptr);
 
   std::vector<Written> write(std::span<const std::vector<std::int64_t>> prompts,
                              const language::SamplingOptions& options) override;
@@ -27,7 +29,7 @@ class LanguageActor final : public Actor {
   const language::CausalLm& model_;
   const language::PromptEncoder& encoder_;
   torch::ScalarType dtype_;
-  const language::PrefixKeyValues* prefix_;
+  const language::KvPrefix* prefix_;
   std::optional<language::InferenceEngine> engine_;
 };
 

@@ -79,13 +79,15 @@ std::vector<MixedActor::Mixed> LanguageMixedActor::write(Prompts teacher_prompts
       draws.push_back({.sequence = row, .step = step, .forbid_stop = step < options.min_new_tokens});
     }
     const auto sampled = sampler.sample(log_mixture, draws);
-    const torch::Tensor log_ratio = (log_student - log_mixture).gather(1, sampled.ids.unsqueeze(1)).squeeze(1);
+    const torch::Tensor chosen = sampled.ids.unsqueeze(1);
+    const torch::Tensor chosen_student = log_student.gather(1, chosen).squeeze(1);
+    const torch::Tensor log_ratio = chosen_student - log_mixture.gather(1, chosen).squeeze(1);
     for (std::size_t row = 0; row < mixed.size(); ++row) {
       Mixed& one = mixed[row];
       if (one.written.finished) continue;
       const std::int64_t id = sampled.ids.const_data_ptr<std::int64_t>()[row];
       one.written.tokens.push_back(id);
-      one.written.log_probabilities.push_back(sampled.log_probs.const_data_ptr<float>()[row]);
+      one.written.log_probabilities.push_back(chosen_student.const_data_ptr<float>()[row]);
       one.importance.push_back(std::exp(log_ratio.const_data_ptr<float>()[row]));
       if (std::ranges::find(stop_ids, id) != stop_ids.end()) {
         one.written.finished = true;

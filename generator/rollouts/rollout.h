@@ -12,7 +12,7 @@ namespace drystill::generator {
 struct Rollout {
   language::Item item;
   std::vector<std::int64_t> completion;
-  std::vector<float> log_probabilities;  // natural, of each token under the policy that sampled it; empty: unknown
+  std::vector<float> log_probabilities;  // natural, of each token under its author; token mixture: the student
   std::vector<float> importance;         // token mixture: p_student / p_mixture of each token; empty: 1
   bool by_student = false;
   bool finished = false;         // ended by an end token, not by length

@@ -24,7 +24,7 @@ struct RolloutRequest {
 class MixedActor {
  public:
   struct Mixed {
-    Written written;                // log_probabilities are those of the mixture
+    Written written;                // log_probabilities are the student's
     std::vector<float> importance;  // p_student / p_mixture of each token
   };
   virtual ~MixedActor() = default;

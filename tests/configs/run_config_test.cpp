@@ -56,7 +56,9 @@ TEST_F(RunConfigFile, TheTaskMustBeNamed) {
     load_run_config(file);
     FAIL();
   } catch (const ConfigError& error) {
-    EXPECT_EQ(error.what(), file.string() + ":1:1: missing key 'task': one of distill_classifier, train_classifier");
+    EXPECT_EQ(error.what(), file.string() +
+                                ":1:1: missing key 'task': one of distill_classifier, train_classifier, "
+                                "distill_language_model");
   }
 }
 
@@ -87,7 +89,7 @@ TEST_F(RunConfigFile, MinimalNamesTheTask) {
 
 TEST(RunConfig, SchemaDemandsTheTask) {
   const auto schema = nlohmann::json::parse(run_config_schema());
-  ASSERT_EQ(schema["oneOf"].size(), 2U);
+  ASSERT_EQ(schema["oneOf"].size(), 3U);
   for (const auto& task : schema["oneOf"]) {
     EXPECT_EQ(task["required"], nlohmann::json({"task"}));
     EXPECT_TRUE(task["properties"].contains("base"));
