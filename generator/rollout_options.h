@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/fields.h"
+#include "generator/verifier_options.h"
 #include "language/sampling/sampling_options.h"
 
 namespace drystill::generator {
@@ -144,6 +145,15 @@ constexpr auto enum_names(Author) {
   return std::to_array<std::string_view>({"fixed", "teacher", "student", "mixture", "token_mixture"});
 }
 
+// Which completions of a verifier are learnt from.
+enum class Keep {
+  kAll,       // rewards only
+  kAccepted,  // rejection sampling (Sky-T1)
+};
+constexpr auto enum_names(Keep) {
+  return std::to_array<std::string_view>({"all", "accepted"});
+}
+
 struct RolloutOptions {
   PromptOptions prompts = BosPrompts{};
   Author author = Author::kTeacher;
@@ -152,6 +162,8 @@ struct RolloutOptions {
   language::SamplingOptions sampling{.max_new_tokens = 128};
   std::int64_t group = 1;
   std::int64_t sampling_batch = 32;
+  VerifierOptions verifier = NoVerifier{};
+  Keep keep = Keep::kAll;
 
   template <class Field>
   void visit(Field&& field) {
@@ -164,6 +176,17 @@ struct RolloutOptions {
     field("sampling", sampling, "how completions are sampled");
     field("group", group, "completions of every prompt", at_least(1));
     field("sampling_batch", sampling_batch, "sequences sampled side by side", at_least(1));
+    field(
+        "verifier", verifier,
+        "how completions are checked; with a group above 1 every item also gets the text `sibling`: the answer of the "
+        "first accepted other completion of its group");
+    field("keep", keep, "all, or only those that the verifier accepts");
+  }
+  std::vector<Problem> problems() const {
+    if (keep == Keep::kAccepted && std::holds_alternative<NoVerifier>(verifier)) {
+      return {{"keep", "'accepted' needs a 'verifier'"}};
+    }
+    return {};
   }
   bool operator==(const RolloutOptions&) const = default;
 };

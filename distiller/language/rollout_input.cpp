@@ -30,12 +30,15 @@ RolloutInput::RolloutInput(const RolloutInputOptions& options, generator::Rollou
       replay_draws_(seeds.cpu_stream("replay.draw")),
       bank_(options.replay) {}
 
-// Both views' prompts, and of the completion as much as fits behind the longer one.
+// Both views' prompts, and of the completion as much as fits behind the longer one. Rollouts that a view cannot render
+// are left out: nobody in their group was right, say, and the teacher was to see a sibling.
 std::vector<Sequence> RolloutInput::render(const std::vector<generator::Rollout>& rollouts) const {
   std::vector<Sequence> sequences;
   for (const generator::Rollout& rollout : rollouts) {
-    Sequence sequence{.teacher_prompt = *teacher_view_.prompt(rollout.item),
-                      .student_prompt = *student_view_.prompt(rollout.item),
+    auto teacher_prompt = teacher_view_.prompt(rollout.item), student_prompt = student_view_.prompt(rollout.item);
+    if (!teacher_prompt || !student_prompt) continue;
+    Sequence sequence{.teacher_prompt = std::move(*teacher_prompt),
+                      .student_prompt = std::move(*student_prompt),
                       .completion = rollout.completion,
                       .sampler_log_probabilities = rollout.log_probabilities,
                       .importance = rollout.importance,
@@ -67,8 +70,10 @@ void RolloutInput::refill(const curriculum::StagePlan& plan) {
     tokens_written_ += tokens;
     newest_ = {{"completion_tokens", share(tokens, std::ssize(drawn))},
                {"finished", share(finished, std::ssize(drawn))}};
+    if (const auto accepted = rollouts_.accepted_share()) newest_.emplace_back("accepted", *accepted);
 
     std::vector<Sequence> sequences = render(drawn);
+    if (sequences.empty()) continue;
     const bool keeps_all = rollout_plan.window_low <= 0 && rollout_plan.window_high >= 1;
     if (keeps_all) {
       std::ranges::move(sequences, std::back_inserter(waiting_));
@@ -88,8 +93,9 @@ void RolloutInput::refill(const curriculum::StagePlan& plan) {
                          kept_divergence / static_cast<double>(std::max<std::size_t>(kept.size(), 1)));
   }
   if (waiting_.empty()) {
-    throw RunError("[distiller.RolloutInput] no sequence fits into " + std::to_string(options_.longest) +
-                   " tokens; raise `longest` or shorten the prompts");
+    throw RunError("[distiller.RolloutInput] no rollout has both views' texts and fits into " +
+                   std::to_string(options_.longest) +
+                   " tokens; raise `longest`, shorten the prompts, or set `fallback_to_prompt` in the views");
   }
 }
 

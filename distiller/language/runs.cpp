@@ -146,6 +146,7 @@ TrainingResult distill_language_model(const DistillLanguageModel& options, const
                         .mixed = &mixed_actor,
                         .teacher_view = teacher_view,
                         .student_view = student_view,
+                        .encoder = encoder,
                         .seeds = seeds});
   RolloutInput source(
       {.batch = options.batch,

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "language/views/item.h"
@@ -17,7 +18,8 @@ struct Rollout {
   bool by_student = false;
   bool finished = false;         // ended by an end token, not by length
   std::int64_t group = 0;        // rollouts of one prompt share it, within one draw
-  std::optional<double> reward;  // a verifier's word
+  std::optional<double> reward;  // 1 accepted, 0 rejected by the verifier; nothing without one
+  std::string reason;            // why, in the verifier's words
   double weight = 1;             // of its loss
 };
 

@@ -5,12 +5,15 @@
 #include <map>
 
 #include "core/error.h"
+#include "generator/rollouts/answer_text.h"
 #include "generator/rollouts/random_numbers.h"
 
 namespace drystill::generator {
 namespace {
 
 using Tokens = std::vector<std::int64_t>;
+
+constexpr char kSibling[] = "sibling";
 
 void append(Rollout& rollout, const Written& written) {
   rollout.completion.insert(rollout.completion.end(), written.tokens.begin(), written.tokens.end());
@@ -40,17 +43,66 @@ void continue_chosen(Actor& actor, std::vector<Rollout>& rollouts, const std::ve
   }
 }
 
+// Gives every item the answer of the first accepted other rollout of its group. texts: one a rollout.
+void set_siblings(std::vector<Rollout>& rollouts, const std::vector<std::string>& texts) {
+  std::map<std::int64_t, std::vector<std::size_t>> accepted;  // by group
+  for (std::size_t i = 0; i < rollouts.size(); ++i) {
+    if (rollouts[i].reward == 1) accepted[rollouts[i].group].push_back(i);
+  }
+  for (std::size_t i = 0; i < rollouts.size(); ++i) {
+    const auto right = accepted.find(rollouts[i].group);
+    if (right == accepted.end()) continue;
+    const auto other = std::ranges::find_if(right->second, [i](std::size_t candidate) { return candidate != i; });
+    if (other == right->second.end()) continue;
+    rollouts[i].item.fields[kSibling] = trimmed(without_thinking(texts[*other]));
+  }
+}
+
+std::string most_frequent(const std::map<std::string, std::int64_t>& counts) {
+  return std::ranges::max_element(counts, {}, [](const auto& count) { return count.second; })->first;
+}
+
 }  // namespace
 
 RolloutSource::RolloutSource(const RolloutOptions& options, RolloutParts parts)
     : options_(options),
       parts_(std::move(parts)),
       author_random_(parts_.seeds.cpu_stream("rollout.author")),
-      sampling_random_(parts_.seeds.cpu_stream("rollout.sampling")) {}
+      sampling_random_(parts_.seeds.cpu_stream("rollout.sampling")),
+      verifier_(make_verifier(options.verifier)) {}
 
 Author RolloutSource::author_of_batch() {
   if (options_.author != Author::kMixture) return options_.author;
   return random_unit(author_random_) < options_.student_share ? Author::kStudent : Author::kTeacher;
+}
+
+// Whether the author can see the item now, and both models once it has what is known of it after writing.
+bool RolloutSource::is_usable(const language::Item& item, Author author) const {
+  const bool teacher_writes = author == Author::kTeacher || author == Author::kTokenMixture;
+  const bool student_writes = author == Author::kStudent || author == Author::kTokenMixture;
+  language::Item later = item;
+  if (verifier_ && options_.group > 1) later.fields.emplace(kSibling, "text of another completion");
+  return parts_.teacher_view.prompt(teacher_writes ? item : later).has_value() &&
+         parts_.student_view.prompt(student_writes ? item : later).has_value();
+}
+
+void RolloutSource::verify(std::vector<Rollout>& rollouts) {
+  if (!verifier_) return;
+  std::vector<std::string> texts;
+  std::int64_t accepted = 0;
+  for (Rollout& rollout : rollouts) {
+    texts.push_back(parts_.encoder.decode(rollout.completion));
+    Verdict verdict = verifier_->check(texts.back(), rollout.item);
+    rollout.reward = verdict.accepted ? 1 : 0;
+    accepted += verdict.accepted ? 1 : 0;
+    if (!verdict.accepted) ++rejections_[verdict.reason];
+    rollout.reason = std::move(verdict.reason);
+  }
+  if (!rollouts.empty()) accepted_share_ = static_cast<double>(accepted) / static_cast<double>(rollouts.size());
+  if (options_.group > 1) set_siblings(rollouts, texts);
+  if (options_.keep == Keep::kAccepted) {
+    std::erase_if(rollouts, [](const Rollout& rollout) { return rollout.reward == 0; });
+  }
 }
 
 std::vector<Rollout> RolloutSource::draw(const RolloutRequest& request) {
@@ -60,9 +112,10 @@ std::vector<Rollout> RolloutSource::draw(const RolloutRequest& request) {
   std::vector<Rollout> rollouts;
   std::vector<std::int64_t> greedy_tokens;
   std::int64_t group = 0;
+  rejections_.clear();
   for (int attempt = 0; rollouts.empty() && attempt < kAttempts; ++attempt) {
     for (Draft& draft : parts_.prompts->next(prompts)) {
-      if (!parts_.teacher_view.prompt(draft.item) || !parts_.student_view.prompt(draft.item)) continue;
+      if (!is_usable(draft.item, author)) continue;
       for (std::int64_t i = 0; i < options_.group; ++i) {
         Rollout& rollout = rollouts.emplace_back();
         rollout.item = draft.item;
@@ -75,7 +128,13 @@ std::vector<Rollout> RolloutSource::draw(const RolloutRequest& request) {
     }
     if (author != Author::kFixed) write_by(author, rollouts, greedy_tokens, request);
     std::erase_if(rollouts, [](const Rollout& rollout) { return rollout.completion.empty(); });
+    verify(rollouts);
     if (rollouts.empty()) greedy_tokens.clear();
+  }
+  if (rollouts.empty() && !rejections_.empty()) {
+    throw RunError("[generator.RolloutSource] the verifier accepted none of the completions of " +
+                   std::to_string(kAttempts * prompts) + " prompts, most often because: " + most_frequent(rejections_) +
+                   "; check its options, or set `keep: all`");
   }
   if (rollouts.empty()) {
     throw RunError("[generator.RolloutSource] " + std::to_string(kAttempts * prompts) +

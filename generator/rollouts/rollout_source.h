@@ -1,6 +1,9 @@
 #pragma once
 
+#include <map>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "core/seeds.h"
@@ -9,6 +12,7 @@
 #include "generator/rollouts/actor.h"
 #include "generator/rollouts/prompt_source.h"
 #include "generator/rollouts/rollout.h"
+#include "generator/rollouts/verifier.h"
 #include "language/views/view.h"
 
 namespace drystill::generator {
@@ -41,24 +45,37 @@ struct RolloutParts {
   MixedActor* mixed = nullptr;  // token_mixture only
   const language::View& teacher_view;
   const language::View& student_view;
-  SeedStreams& seeds;  // streams "rollout.author" and "rollout.sampling", on the CPU
+  const language::PromptEncoder& encoder;  // reads completions for the verifier
+  SeedStreams& seeds;                      // streams "rollout.author" and "rollout.sampling", on the CPU
 };
 
 // Prompts from a source, completions by an author: every method of language distillation is a choice of the two.
 // An item that a view cannot render (it lacks a text that the template names) is left out.
+//
+// With a verifier every rollout has a reward. In groups of several, the item of each then has the text `sibling` where
+// another completion of its group is right: the answer of the first of those, without its thinking (SDPO, arXiv
+// 2601.20802). Items without one are drawn all the same, and it is for their reader to leave out those that a view
+// cannot render. A view of the model that writes cannot name it: it writes before there is a sibling.
 class RolloutSource {
  public:
+  // Throws ConfigError for a verifier that cannot be made.
   RolloutSource(const RolloutOptions& options, RolloutParts parts);
 
-  // At least one and at most `count` rollouts, whole groups only. Throws RunError where twenty draws in a row gave
-  // none.
+  // At least one rollout, of `count` in whole groups (one group at least), less what is left out: items that a view
+  // cannot render, empty completions and, with Keep::kAccepted, what the verifier rejects. Throws RunError where twenty
+  // draws in a row left nothing.
   std::vector<Rollout> draw(const RolloutRequest& request);
+
+  // What the verifier accepted of the last draw, rejected completions included; nothing without a verifier.
+  std::optional<double> accepted_share() const { return accepted_share_; }
 
   void save(StateWriter writer) const { parts_.prompts->save(writer.part("prompts")); }
   void load(const StateReader& reader) { parts_.prompts->load(reader.part("prompts")); }
 
  private:
   Author author_of_batch();
+  bool is_usable(const language::Item& item, Author author) const;
+  void verify(std::vector<Rollout>& rollouts);
   void write_by(Author author, std::vector<Rollout>& rollouts, const std::vector<std::int64_t>& greedy_tokens,
                 const RolloutRequest& request);
   void write_mixed(std::vector<Rollout>& rollouts, const language::SamplingOptions& sampling);
@@ -67,6 +84,9 @@ class RolloutSource {
   RolloutParts parts_;
   at::Generator author_random_;
   at::Generator sampling_random_;
+  std::unique_ptr<Verifier> verifier_;  // null: nothing is checked
+  std::optional<double> accepted_share_;
+  std::map<std::string, std::int64_t> rejections_;  // of the last draw, by reason
 };
 
 }  // namespace drystill::generator
