@@ -1,7 +1,5 @@
 #include "distiller/classifier_runs.h"
 
-#include <fmt/format.h>
-
 #include "core/device.h"
 #include "core/error.h"
 #include "core/threads.h"
@@ -18,6 +16,7 @@ namespace drystill::distiller {
 namespace {
 
 constexpr std::int64_t kGridImages = 64;
+constexpr char kEvaluationPrefix[] = "drystill.test_";
 
 // The model on the device, in the memory order asked for.
 void place(vision::Classifier& model, torch::Device device, const PrecisionOptions& precision) {
@@ -31,18 +30,6 @@ torch::ScalarType dtype_of(const PrecisionOptions& precision) {
 
 vision::ExpectedImages expected_images(const vision::ImageSpec& input) {
   return {.channels = input.channels, .height = input.height, .width = input.width, .classes = input.classes};
-}
-
-// Metadata of a trained model: enough to use it, and to know where it came from.
-std::map<std::string, std::string> provenance(const std::string& task, const RunOptions& run, const RunResult& result) {
-  std::map<std::string, std::string> metadata = {{"drystill.task", task},
-                                                 {"drystill.run", run.name},
-                                                 {"drystill.seed", std::to_string(run.seed)},
-                                                 {"drystill.steps", std::to_string(result.steps)}};
-  for (const auto& [name, value] : result.last_evaluation) {
-    metadata["drystill.test_" + name] = fmt::format("{:.4f}", value);
-  }
-  return metadata;
 }
 
 // A picture of what the student sees: newest samples with the teacher's class and confidence.
@@ -135,7 +122,7 @@ TrainingResult distill_classifier(const DistillClassifier& options, const RunEnv
   result.loop = run_loop(options.run.loop, parts);
   result.model = environment.folder / "student.safetensors";
   vision::save_classifier(result.model, *student.model, student.architecture, teacher.input,
-                          provenance(std::string(DistillClassifier::kName), options.run, result.loop));
+                          provenance(DistillClassifier::kName, options.run, result.loop, kEvaluationPrefix));
   result.counts = {{"images_synthesized", source.images_synthesized()},
                    {"student_parameters", vision::count_parameters(*student.model)},
                    {"teacher_parameters", vision::count_parameters(*teacher.model)}};
@@ -185,7 +172,7 @@ TrainingResult train_classifier(const TrainClassifier& options, const RunEnviron
                                   .checkpoints = environment.folder / "checkpoints"});
   result.model = environment.folder / "model.safetensors";
   vision::save_classifier(result.model, *model.model, model.architecture, model.input,
-                          provenance(std::string(TrainClassifier::kName), options.run, result.loop));
+                          provenance(TrainClassifier::kName, options.run, result.loop, kEvaluationPrefix));
   result.counts = {{"student_parameters", vision::count_parameters(*model.model)}};
   if (teacher) result.counts.emplace_back("teacher_parameters", vision::count_parameters(*teacher));
   return result;

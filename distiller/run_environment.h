@@ -2,12 +2,15 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "core/progress.h"
 #include "distiller/loop.h"
+#include "distiller/run_options.h"
 #include "generator/rollouts/prompt_source.h"
 #include "journal/journal.h"
 #include "vision/datasets/dataset.h"
@@ -29,5 +32,9 @@ struct TrainingResult {
   std::filesystem::path model;                               // the trained model: a file, or a Hugging Face folder
   std::vector<std::pair<std::string, std::int64_t>> counts;  // parameters, inputs synthesized
 };
+
+// Metadata of a trained model: where it came from. The last evaluation's numbers stand under `evaluation_prefix`.
+std::map<std::string, std::string> provenance(std::string_view task, const RunOptions& run, const RunResult& result,
+                                              const std::string& evaluation_prefix);
 
 }  // namespace drystill::distiller

@@ -1,7 +1,9 @@
 #include "distiller/synthetic_source.h"
 
 #include <algorithm>
-#include <cmath>
+
+#include "distiller/replay.h"
+
 namespace drystill::distiller {
 namespace {
 
@@ -41,10 +43,7 @@ Batch SyntheticSource::next(const curriculum::StagePlan& plan) {
   torch::NoGradGuard no_grad;
   Batch batch;
   const bool augmented = options_.augment.any();
-  const bool replays = options_.replay.capacity > 0 && bank_.size() >= options_.batch;
-  const auto replayed =
-      replays ? static_cast<std::int64_t>(std::lround(options_.replay.fraction * static_cast<double>(options_.batch)))
-              : 0;
+  const std::int64_t replayed = replayed_count(options_.replay, bank_, options_.batch);
   const std::int64_t fresh_count = options_.batch - replayed;
 
   std::vector<torch::Tensor> fresh;
@@ -62,19 +61,15 @@ Batch SyntheticSource::next(const curriculum::StagePlan& plan) {
   torch::Tensor images = fresh.size() == 1 ? fresh.front() : torch::cat(fresh);
 
   if (options_.replay.capacity > 0) {
-    auto slots = torch::full({options_.batch}, -1, torch::kInt64);
+    torch::Tensor drawn;
     const torch::Tensor fresh_bytes = plan.step % options_.replay.store_every == 0 ? to_bytes(images) : torch::Tensor();
     if (replayed > 0) {
       auto draw = bank_.draw(replayed, replay_draws_);
       images = torch::cat({images, draw.samples.to(images.scalar_type()).div_(255)});
-      slots.narrow(0, fresh_count, replayed).copy_(draw.slots);
+      drawn = draw.slots;
     }
-    // Stored after the draw: a batch never meets itself.
-    if (fresh_bytes.defined()) {
-      const auto stored = bank_.insert(fresh_bytes, torch::ones({fresh_count}));
-      slots.narrow(0, fresh_count - stored.size(0), stored.size(0)).copy_(stored);
-    }
-    batch.bank_slots = slots;
+    batch.bank_slots = slots_of_batch(fresh_count, drawn);
+    if (fresh_bytes.defined()) store_fresh(bank_, fresh_bytes, batch.bank_slots);
   }
   if (augmented) images = vision::augment(images, options_.augment, augmentation_);
   batch.inputs = normalise_(images).to(dtype_);
@@ -82,10 +77,7 @@ Batch SyntheticSource::next(const curriculum::StagePlan& plan) {
 }
 
 void SyntheticSource::observe(const Batch& batch, const StepReport& report) {
-  if (!batch.bank_slots.defined() || options_.replay.draw != curriculum::ReplayDraw::kCurriculum) return;
-  if (report.sample_weights.dim() != 1) return;  // one weight for the whole batch tells the samples not apart
-  const auto kept = batch.bank_slots.ge(0).nonzero().squeeze(1);
-  bank_.reweigh(batch.bank_slots.index_select(0, kept), report.sample_weights.to(torch::kCPU).index_select(0, kept));
+  reweigh(bank_, options_.replay, batch, report);
 }
 
 Metrics SyntheticSource::take_metrics() {
@@ -98,24 +90,14 @@ void SyntheticSource::save(StateWriter writer) const {
   synthesizer_.save(writer.part("synthesizer"));
   bank_.save(writer.part("bank"));
   writer.integer("images_synthesized", images_synthesized_);
-  // The generator's last terms may not have reached the journal yet.
-  writer.integer("terms", static_cast<std::int64_t>(newest_terms_.size()));
-  for (std::size_t i = 0; i < newest_terms_.size(); ++i) {
-    writer.text("term_name." + std::to_string(i), newest_terms_[i].first);
-    writer.real("term_value." + std::to_string(i), newest_terms_[i].second);
-  }
+  save_metrics(writer, "term", newest_terms_);
 }
 
 void SyntheticSource::load(const StateReader& reader) {
   synthesizer_.load(reader.part("synthesizer"));
   bank_.load(reader.part("bank"), device_);
   images_synthesized_ = reader.integer("images_synthesized");
-  newest_terms_.clear();
-  const std::int64_t terms = reader.integer("terms");
-  for (std::int64_t i = 0; i < terms; ++i) {
-    newest_terms_.emplace_back(reader.text("term_name." + std::to_string(i)),
-                               reader.real("term_value." + std::to_string(i)));
-  }
+  newest_terms_ = load_metrics(reader, "term");
 }
 
 }  // namespace drystill::distiller

@@ -1,14 +1,12 @@
 #include "distiller/language/rollout_input.h"
 
-#include <ATen/ops/full.h>
-#include <ATen/ops/ones.h>
 #include <ATen/ops/stack.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "core/error.h"
 #include "distiller/language/sequence_codec.h"
+#include "distiller/replay.h"
 
 namespace drystill::distiller {
 namespace {
@@ -100,10 +98,7 @@ void RolloutInput::refill(const curriculum::StagePlan& plan) {
 }
 
 Batch RolloutInput::next(const curriculum::StagePlan& plan) {
-  const bool replays = options_.replay.capacity > 0 && bank_.size() >= options_.batch;
-  const auto replayed =
-      replays ? static_cast<std::int64_t>(std::lround(options_.replay.fraction * static_cast<double>(options_.batch)))
-              : 0;
+  const std::int64_t replayed = replayed_count(options_.replay, bank_, options_.batch);
   const std::int64_t fresh = options_.batch - replayed;
   if (std::ssize(waiting_) < fresh) refill(plan);
 
@@ -117,24 +112,21 @@ Batch RolloutInput::next(const curriculum::StagePlan& plan) {
   std::vector<torch::Tensor> rows;
   for (const Sequence& sequence : batch.sequences) rows.push_back(encode(sequence, options_.longest));
   const std::int64_t fresh_count = std::ssize(batch.sequences);
-  batch.bank_slots = at::full({fresh_count + replayed}, -1, torch::kInt64);
+  torch::Tensor drawn;
   if (replayed > 0) {
     const auto draw = bank_.draw(replayed, replay_draws_);
     for (std::int64_t i = 0; i < replayed; ++i) batch.sequences.push_back(decode(draw.samples[i]));
-    batch.bank_slots.narrow(0, fresh_count, replayed).copy_(draw.slots);
+    drawn = draw.slots;
   }
-  // Stored after the draw: a batch never meets itself.
+  batch.bank_slots = slots_of_batch(fresh_count, drawn);
   if (fresh_count > 0 && plan.step % options_.replay.store_every == 0) {
-    const auto stored = bank_.insert(at::stack(rows), at::ones({fresh_count}));
-    batch.bank_slots.narrow(0, fresh_count - stored.size(0), stored.size(0)).copy_(stored);
+    store_fresh(bank_, at::stack(rows), batch.bank_slots);
   }
   return batch;
 }
 
 void RolloutInput::observe(const Batch& batch, const StepReport& report) {
-  if (!batch.bank_slots.defined() || options_.replay.draw != curriculum::ReplayDraw::kCurriculum) return;
-  const auto kept = batch.bank_slots.ge(0).nonzero().squeeze(1);
-  bank_.reweigh(batch.bank_slots.index_select(0, kept), report.sample_weights.to(torch::kCPU).index_select(0, kept));
+  reweigh(bank_, options_.replay, batch, report);
 }
 
 Metrics RolloutInput::take_metrics() {
@@ -151,12 +143,7 @@ void RolloutInput::save(StateWriter writer) const {
   std::vector<torch::Tensor> rows;
   for (const Sequence& sequence : waiting_) rows.push_back(encode(sequence, options_.longest));
   if (!rows.empty()) writer.tensor("waiting_rows", at::stack(rows));
-  // The newest draw's numbers may not have reached the journal yet.
-  writer.integer("metrics", std::ssize(newest_));
-  for (std::size_t i = 0; i < newest_.size(); ++i) {
-    writer.text("metric_name." + std::to_string(i), newest_[i].first);
-    writer.real("metric_value." + std::to_string(i), newest_[i].second);
-  }
+  save_metrics(writer, "metric", newest_);
 }
 
 void RolloutInput::load(const StateReader& reader) {
@@ -167,11 +154,7 @@ void RolloutInput::load(const StateReader& reader) {
   if (reader.integer("waiting") > 0) {
     for (const torch::Tensor& row : reader.tensor("waiting_rows").unbind(0)) waiting_.push_back(decode(row));
   }
-  newest_.clear();
-  for (std::int64_t i = 0; i < reader.integer("metrics"); ++i) {
-    newest_.emplace_back(reader.text("metric_name." + std::to_string(i)),
-                         reader.real("metric_value." + std::to_string(i)));
-  }
+  newest_ = load_metrics(reader, "metric");
 }
 
 }  // namespace drystill::distiller

@@ -1,7 +1,5 @@
 #include "distiller/language/runs.h"
 
-#include <fmt/format.h>
-
 #include "core/device.h"
 #include "core/error.h"
 #include "core/threads.h"
@@ -79,12 +77,6 @@ std::vector<std::int64_t> prefix_tokens(const DistillLanguageModel& options, con
 
 std::filesystem::path save_student(const LanguageStudent& student, const Models& models, const RunOptions& run,
                                    const RunResult& result, const std::filesystem::path& folder) {
-  std::map<std::string, std::string> metadata = {{"drystill.task", std::string(DistillLanguageModel::kName)},
-                                                 {"drystill.run", run.name},
-                                                 {"drystill.seed", std::to_string(run.seed)},
-                                                 {"drystill.steps", std::to_string(result.steps)}};
-  for (const auto& [name, value] : result.last_evaluation)
-    metadata["drystill.text_" + name] = fmt::format("{:.4f}", value);
   const std::filesystem::path target = folder / "student";
   if (student.adapter()) {
     student.adapter()->save(target, models.student_source);
@@ -92,7 +84,8 @@ std::filesystem::path save_student(const LanguageStudent& student, const Models&
     std::filesystem::create_directories(target);
     student.prefix()->save(target / "kv_prefix.safetensors");
   } else {
-    language::save_language_model(target, *student.model(), models.student_source, metadata);
+    language::save_language_model(target, *student.model(), models.student_source,
+                                  provenance(DistillLanguageModel::kName, run, result, "drystill.text_"));
   }
   return target;
 }

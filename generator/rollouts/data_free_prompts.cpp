@@ -1,10 +1,10 @@
 #include "generator/rollouts/data_free_prompts.h"
 
 #include <ATen/ops/randint.h>
-#include <ATen/ops/randperm.h>
 
 #include "core/error.h"
 #include "generator/rollouts/random_numbers.h"
+#include "generator/rollouts/shuffled_order.h"
 
 namespace drystill::generator {
 namespace {
@@ -26,39 +26,27 @@ class Bos final : public PromptSource {
 // Every ordinary token once, in a fresh random order each time round.
 class VocabStart final : public PromptSource {
  public:
-  VocabStart(const VocabStartPrompts& options, std::vector<std::int64_t> tokens, at::Generator random)
-      : options_(options), tokens_(std::move(tokens)), random_(std::move(random)) {}
+  VocabStart(const VocabStartPrompts& options, std::vector<std::int64_t> tokens, const at::Generator& random)
+      : options_(options), tokens_(std::move(tokens)), random_(random), order_(std::ssize(tokens_), random) {}
 
   std::vector<Draft> next(std::int64_t count) override {
     std::vector<Draft> drafts;
     for (std::int64_t i = 0; i < count; ++i) {
-      const auto total = static_cast<std::int64_t>(tokens_.size());
-      if (!order_.defined() || position_ == total) {
-        order_ = at::randperm(total, random_, torch::TensorOptions(torch::kInt64));
-        position_ = 0;
-      }
-      const std::int64_t token = tokens_[static_cast<std::size_t>(order_.const_data_ptr<std::int64_t>()[position_++])];
+      const std::int64_t token = tokens_[order_.next()];
       drafts.push_back({.item = {.fields = {}, .tokens = {token}},
                         .completion = {},
                         .greedy_tokens = random_integer(random_, options_.greedy_min, options_.greedy_max)});
     }
     return drafts;
   }
-  void save(StateWriter writer) const override {
-    writer.integer("position", order_.defined() ? position_ : -1);
-    if (order_.defined()) writer.tensor("order", order_);
-  }
-  void load(const StateReader& reader) override {
-    position_ = reader.integer("position");
-    order_ = position_ < 0 ? torch::Tensor() : reader.tensor("order").clone();
-  }
+  void save(StateWriter writer) const override { order_.save(writer); }
+  void load(const StateReader& reader) override { order_.load(reader); }
 
  private:
   VocabStartPrompts options_;
   std::vector<std::int64_t> tokens_;
   at::Generator random_;
-  torch::Tensor order_;  // [tokens] int64
-  std::int64_t position_ = 0;
+  ShuffledOrder order_;
 };
 
 class PreQuery final : public PromptSource {

@@ -1,11 +1,10 @@
 #include "generator/rollouts/text_prompts.h"
 
-#include <ATen/ops/randperm.h>
-
 #include <array>
 
 #include "core/error.h"
 #include "generator/rollouts/random_numbers.h"
+#include "generator/rollouts/shuffled_order.h"
 #include "language/datasets/records.h"
 
 namespace drystill::generator {
@@ -44,17 +43,14 @@ class Corpus {
 class FileRecords final : public PromptSource {
  public:
   FileRecords(std::vector<language::Record> records, const PromptParts& parts)
-      : records_(std::move(records)), encoder_(parts.encoder), random_(parts.seeds.cpu_stream(kStream)) {}
+      : records_(std::move(records)),
+        encoder_(parts.encoder),
+        order_(std::ssize(records_), parts.seeds.cpu_stream(kStream)) {}
 
   std::vector<Draft> next(std::int64_t count) override {
     std::vector<Draft> drafts;
     for (std::int64_t i = 0; i < count; ++i) {
-      const auto total = static_cast<std::int64_t>(records_.size());
-      if (!order_.defined() || position_ == total) {
-        order_ = at::randperm(total, random_, torch::TensorOptions(torch::kInt64));
-        position_ = 0;
-      }
-      const auto& record = records_[static_cast<std::size_t>(order_.const_data_ptr<std::int64_t>()[position_++])];
+      const auto& record = records_[order_.next()];
       Draft draft{.item = {.fields = record, .tokens = {}}, .completion = {}, .greedy_tokens = 0};
       if (const auto completion = record.find("completion"); completion != record.end()) {
         draft.completion = encoder_.completion(completion->second);
@@ -63,21 +59,13 @@ class FileRecords final : public PromptSource {
     }
     return drafts;
   }
-  void save(StateWriter writer) const override {
-    writer.integer("position", order_.defined() ? position_ : -1);
-    if (order_.defined()) writer.tensor("order", order_);
-  }
-  void load(const StateReader& reader) override {
-    position_ = reader.integer("position");
-    order_ = position_ < 0 ? torch::Tensor() : reader.tensor("order").clone();
-  }
+  void save(StateWriter writer) const override { order_.save(writer); }
+  void load(const StateReader& reader) override { order_.load(reader); }
 
  private:
   std::vector<language::Record> records_;
   const language::PromptEncoder& encoder_;
-  at::Generator random_;
-  torch::Tensor order_;  // [records] int64
-  std::int64_t position_ = 0;
+  ShuffledOrder order_;
 };
 
 class TextWindows final : public PromptSource {
