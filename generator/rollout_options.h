@@ -161,7 +161,7 @@ struct RolloutOptions {
   double teacher_share = 0.2;
   language::SamplingOptions sampling{.max_new_tokens = 128};
   std::int64_t group = 1;
-  std::int64_t sampling_batch = 32;
+  std::int64_t sampling_batch = 64;
   VerifierOptions verifier = NoVerifier{};
   Keep keep = Keep::kAll;
 
@@ -175,7 +175,8 @@ struct RolloutOptions {
           between(0, 1));
     field("sampling", sampling, "how completions are sampled");
     field("group", group, "completions of every prompt", at_least(1));
-    field("sampling_batch", sampling_batch, "sequences sampled side by side", at_least(1));
+    field("sampling_batch", sampling_batch,
+          "sequences sampled side by side; the text depends on it for a token mixture only", at_least(1));
     field(
         "verifier", verifier,
         "how completions are checked; with a group above 1 every item also gets the text `sibling`: the answer of the "

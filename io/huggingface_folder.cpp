@@ -7,7 +7,7 @@
 #include <system_error>
 
 #include "core/error.h"
-#include "io/mapped_file.h"
+#include "io/json_file.h"
 #include "io/mapped_safetensors.h"
 #include "io/quote.h"
 #include "io/safetensors.h"
@@ -18,9 +18,6 @@ namespace {
 
 using Json = nlohmann::json;
 using Path = std::filesystem::path;
-
-constexpr std::uint64_t kLongestJson = 32'000'000;  // three times the longest index known
-constexpr int kDeepestJson = 32;
 
 // A name that no file can have is not there either.
 bool is_there(const Path& path) {
@@ -34,36 +31,6 @@ struct Weights {
   Path index;                                              // empty: one file
   std::map<std::string, std::vector<std::string>> shards;  // file name -> tensors the index places there
 };
-
-// An object, of bounded size and depth, whose keys are unique at every level: the library would keep the last of two.
-Json read_json_object(const Path& path) {
-  const MappedFile file(path);
-  const auto fail = [&](const std::string& what) {
-    throw InputError(quote(path.string()) + " " + what + "; it may be damaged, fetch it again");
-  };
-  if (file.bytes().size() > kLongestJson) fail("has " + std::to_string(file.bytes().size()) + " bytes, too many");
-  std::vector<std::set<std::string>> keys;
-  const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    if (depth > kDeepestJson) fail("nests too deeply");
-    if (event == Json::parse_event_t::object_start) {
-      keys.resize(static_cast<std::size_t>(depth) + 1);
-      keys.back().clear();
-    } else if (event == Json::parse_event_t::key) {
-      const auto key = parsed.get<std::string>();
-      if (!keys.at(static_cast<std::size_t>(depth) - 1).insert(key).second) fail("names " + quote(key) + " twice");
-    }
-    return true;
-  };
-  Json json;
-  try {
-    const auto* text = reinterpret_cast<const char*>(file.bytes().data());
-    json = Json::parse(std::string_view(text, file.bytes().size()), watch);
-  } catch (const Json::exception& error) {
-    fail("is not JSON (" + quote(error.what()) + ")");
-  }
-  if (!json.is_object()) fail("is not a JSON object");
-  return json;
-}
 
 // The name comes from a file that anybody may have written.
 bool stays_in_folder(const std::string& name) {

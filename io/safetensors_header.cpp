@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "core/error.h"
 #include "io/dtype.h"
+#include "io/json_file.h"
 #include "io/quote.h"
 
 namespace drystill::io {
@@ -16,6 +16,7 @@ using Json = nlohmann::json;
 
 constexpr std::uint64_t kLengthBytes = 8;
 constexpr std::uint64_t kLongestHeader = 100'000'000;  // the reference implementation's limit
+constexpr int kDeepestHeader = 3;                      // of nested objects and lists
 constexpr std::size_t kMostDimensions = 64;            // LibTorch's own limit
 constexpr char kMetadataKey[] = "__metadata__";
 
@@ -24,7 +25,8 @@ class HeaderParser {
   HeaderParser(std::span<const std::byte> file, const std::string& source) : file_(file), source_(source) {}
 
   SafetensorsHeader parse() {
-    const Json json = parse_json(json_text());
+    const Json json =
+        parse_json_object(json_text(), kDeepestHeader, [&](const std::string& what) { fail("its header " + what); });
     for (const auto& [name, value] : json.items()) {
       if (name == kMetadataKey) {
         read_metadata(value);
@@ -55,31 +57,6 @@ class HeaderParser {
     const std::string_view text(reinterpret_cast<const char*>(file_.data()) + kLengthBytes, length);
     if (!text.starts_with('{')) fail("its header does not begin with '{'");
     return text;
-  }
-
-  // The JSON library keeps the last of two equal keys; the format forbids them. It also bounds the depth to what a
-  // header needs.
-  Json parse_json(std::string_view text) const {
-    std::vector<std::set<std::string>> keys;
-    const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
-      if (depth > 3) fail("its header nests too deeply");
-      if (event == Json::parse_event_t::object_start) {
-        keys.resize(static_cast<std::size_t>(depth) + 1);
-        keys.back().clear();
-      }
-      if (event == Json::parse_event_t::key) {
-        auto& seen = keys.at(static_cast<std::size_t>(depth) - 1);
-        if (!seen.insert(parsed.get<std::string>()).second) {
-          fail("its header names " + quote(parsed.get<std::string>()) + " twice");
-        }
-      }
-      return true;
-    };
-    try {
-      return Json::parse(text, watch);
-    } catch (const Json::exception& error) {
-      fail("its header is not JSON (" + quote(error.what()) + ")");
-    }
   }
 
   void read_metadata(const Json& json) {

@@ -118,8 +118,9 @@ TrainingResult distill_language_model(const DistillLanguageModel& options, const
 
   const auto dtype = options.run.precision.bfloat16 ? torch::kBFloat16 : torch::kFloat32;
   const language::View teacher_view(options.teacher_view, encoder), student_view(options.student_view, encoder);
-  generator::LanguageActor teacher_actor(learner.teacher().model(), encoder, dtype);
-  generator::LanguageActor student_actor(*models.student, encoder, dtype, student.prefix().get());
+  generator::LanguageActor teacher_actor(learner.teacher().model(), encoder, dtype, options.rollout.sampling_batch);
+  generator::LanguageActor student_actor(*models.student, encoder, dtype, options.rollout.sampling_batch,
+                                         student.prefix().get());
   learner.on_step([&] {
     student_actor.weights_changed();
     const auto& weights = options.teacher.weights;

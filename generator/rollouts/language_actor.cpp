@@ -7,14 +7,14 @@
 namespace drystill::generator {
 
 LanguageActor::LanguageActor(const language::CausalLm& model, const language::PromptEncoder& encoder,
-                             torch::ScalarType dtype, const language::KvPrefix* prefix)
-    : model_(model), encoder_(encoder), dtype_(dtype), prefix_(prefix) {}
+                             torch::ScalarType dtype, std::int64_t batch, const language::KvPrefix* prefix)
+    : model_(model), encoder_(encoder), dtype_(dtype), batch_(batch), prefix_(prefix) {}
 
 std::vector<Written> LanguageActor::write(std::span<const std::vector<std::int64_t>> prompts,
                                           const language::SamplingOptions& options) {
   const torch::NoGradGuard no_grad;
   if (!engine_) engine_.emplace(model_, dtype_);
-  language::GenerateContext context;
+  language::GenerateContext context{.batch = batch_};
   std::optional<language::PrefixKeyValues> before;
   if (prefix_ != nullptr) context.prefix = &before.emplace(prefix_->key_values());
   context.decode = [this](std::span<const std::int64_t> tokens) { return encoder_.decode(tokens); };

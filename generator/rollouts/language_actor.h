@@ -15,10 +15,10 @@ namespace drystill::generator {
 // changed.
 class LanguageActor final : public Actor {
  public:
-  // `model` and `encoder` outlive the actor. prefix: what stands before every prompt, as it is at each
-  // `write`; or null.
+  // `model` and `encoder` outlive the actor. batch: sequences in progress at once. prefix: what stands before every
+  // prompt, as it is at each `write`; or null.
   LanguageActor(const language::CausalLm& model, const language::PromptEncoder& encoder, torch::ScalarType dtype,
-                const language::KvPrefix* prefix = nullptr);
+                std::int64_t batch, const language::KvPrefix* prefix = nullptr);
 
   std::vector<Written> write(std::span<const std::vector<std::int64_t>> prompts,
                              const language::SamplingOptions& options) override;
@@ -29,6 +29,7 @@ class LanguageActor final : public Actor {
   const language::CausalLm& model_;
   const language::PromptEncoder& encoder_;
   torch::ScalarType dtype_;
+  std::int64_t batch_;
   const language::KvPrefix* prefix_;
   std::optional<language::InferenceEngine> engine_;
 };

@@ -27,20 +27,15 @@ Tokens joined(Tokens prompt, const Tokens& completion) {
   return prompt;
 }
 
-// Continues the chosen rollouts, `batch` at a time.
+// Continues the chosen rollouts.
 void continue_chosen(Actor& actor, std::vector<Rollout>& rollouts, const std::vector<std::size_t>& chosen,
-                     const std::vector<Tokens>& prompts, language::SamplingOptions sampling, std::int64_t batch,
+                     const std::vector<Tokens>& prompts, language::SamplingOptions sampling,
                      const at::Generator& random) {
-  for (std::size_t begin = 0; begin < chosen.size(); begin += static_cast<std::size_t>(batch)) {
-    const std::size_t end = std::min(chosen.size(), begin + static_cast<std::size_t>(batch));
-    std::vector<Tokens> inputs;
-    for (std::size_t i = begin; i < end; ++i) {
-      inputs.push_back(joined(prompts[chosen[i]], rollouts[chosen[i]].completion));
-    }
-    sampling.seed = random_seed(random);
-    const auto written = actor.write(inputs, sampling);
-    for (std::size_t i = begin; i < end; ++i) append(rollouts[chosen[i]], written[i - begin]);
-  }
+  std::vector<Tokens> inputs;
+  for (const std::size_t i : chosen) inputs.push_back(joined(prompts[i], rollouts[i].completion));
+  sampling.seed = random_seed(random);
+  const auto written = actor.write(inputs, sampling);
+  for (std::size_t i = 0; i < chosen.size(); ++i) append(rollouts[chosen[i]], written[i]);
 }
 
 // Gives every item the answer of the first accepted other rollout of its group. texts: one a rollout.
@@ -169,7 +164,7 @@ void RolloutSource::write_by(Author author, std::vector<Rollout>& rollouts,
       first.temperature = 0;
       first.max_new_tokens = greedy;
       first.min_new_tokens = std::min(sampling.min_new_tokens, greedy);
-      continue_chosen(actor, rollouts, chosen, prompts, first, options_.sampling_batch, sampling_random_);
+      continue_chosen(actor, rollouts, chosen, prompts, first, sampling_random_);
     }
     for (const std::size_t i : chosen) {
       if (!rollouts[i].finished && greedy < sampling.max_new_tokens) to_sample[greedy].push_back(i);
@@ -179,7 +174,7 @@ void RolloutSource::write_by(Author author, std::vector<Rollout>& rollouts,
     language::SamplingOptions rest = sampling;
     rest.max_new_tokens = sampling.max_new_tokens - greedy;
     rest.min_new_tokens = std::max<std::int64_t>(0, sampling.min_new_tokens - greedy);
-    continue_chosen(actor, rollouts, chosen, prompts, rest, options_.sampling_batch, sampling_random_);
+    continue_chosen(actor, rollouts, chosen, prompts, rest, sampling_random_);
   }
 }
 

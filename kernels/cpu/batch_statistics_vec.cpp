@@ -14,6 +14,11 @@ constexpr std::int64_t kRowGroup = 8;
 // Samples whose runs are summed in registers together where one run is too short to pay for touching scratch.
 constexpr std::int64_t kSampleGroup = 4;
 constexpr std::int64_t kShortRun = 256;
+// Runs of bfloat16 are so short in bytes that the hardware's prefetchers, which stop at the end of a page, fall behind;
+// for float32 the extra instructions cost more than they save.
+template <class Scalar>
+constexpr bool kPrefetchRuns = std::is_same_v<Scalar, c10::BFloat16>;
+constexpr std::int64_t kAhead = 256;  // values
 
 // Scratch: one vector of first sums and one of second sums per channel (planes), or one value of each (rows).
 struct Scratch {
@@ -31,23 +36,24 @@ void add_runs(const Scalar* data, std::int64_t runs, std::int64_t stride, std::i
               float* second) {
   const FloatVec center(shift);
   FloatVec first_a = FloatVec::loadu(first), second_a = FloatVec::loadu(second);
-  FloatVec first_b(0.f), second_b(0.f);
+  FloatVec first_b(0.f), second_b(0.f), second_c(0.f), second_d(0.f);  // several chains hide the latency of fmadd
   const std::int64_t whole = count - count % kPair;
   for (std::int64_t r = 0; r < runs; ++r) {
     const Scalar* run = data + r * stride;
     std::int64_t i = 0;
     for (; i + 2 * kPair <= whole; i += 2 * kPair) {
-      const VecPair x = load_pair(run + i), y = load_pair(run + i + kPair);
+      if constexpr (kPrefetchRuns<Scalar>) __builtin_prefetch(run + i + kAhead);
+      const VecPair x = load_unordered_pair(run + i), y = load_unordered_pair(run + i + kPair);
       const FloatVec a = x.low - center, b = x.high - center, c = y.low - center, d = y.high - center;
       first_a = first_a + (a + c);
       first_b = first_b + (b + d);
       second_a = at::vec::fmadd(a, a, second_a);
       second_b = at::vec::fmadd(b, b, second_b);
-      second_a = at::vec::fmadd(c, c, second_a);
-      second_b = at::vec::fmadd(d, d, second_b);
+      second_c = at::vec::fmadd(c, c, second_c);
+      second_d = at::vec::fmadd(d, d, second_d);
     }
     if (i < whole) {
-      const VecPair x = load_pair(run + i);
+      const VecPair x = load_unordered_pair(run + i);
       const FloatVec a = x.low - center, b = x.high - center;
       first_a = first_a + a;
       first_b = first_b + b;
@@ -56,7 +62,7 @@ void add_runs(const Scalar* data, std::int64_t runs, std::int64_t stride, std::i
     }
   }
   (first_a + first_b).store(first);
-  (second_a + second_b).store(second);
+  ((second_a + second_b) + (second_c + second_d)).store(second);
   if (whole == count) return;
   for (std::int64_t r = 0; r < runs; ++r) {
     for (std::int64_t i = whole; i < count; ++i) {
@@ -107,21 +113,31 @@ void add_planes(const Scalar* data, const ChannelBlock& block, const float* shif
   empty(0, width);
 }
 
+// Sixteen shifts in the order of load_unordered_pair().
+template <class Scalar>
+VecPair shift_pair(const float* shift) {
+  const VecPair pair = load_pair(shift);
+  if constexpr (kUnorderedStep<Scalar> == 1) return pair;
+  const auto [low, high] = at::vec::deinterleave2<float>(pair.low, pair.high);
+  return {low, high};
+}
+
 // One group of `rows` rows of a channels-last block: sixteen channels at a time down the rows, all sums in registers.
+// Scratch has the order of load_unordered_pair().
 template <class Scalar>
 void add_row_group(const Scalar* row, std::int64_t rows, std::int64_t stride, std::int64_t width, const float* shift,
                    Scratch scratch) {
   std::int64_t c = 0;
   for (; c + kPair <= width; c += kPair) {
-    const FloatVec low_center = FloatVec::loadu(shift + c), high_center = FloatVec::loadu(shift + c + kLanes);
+    const VecPair center = shift_pair<Scalar>(shift + c);
     FloatVec first_low = FloatVec::loadu(scratch.first + c), first_high = FloatVec::loadu(scratch.first + c + kLanes);
     FloatVec second_low = FloatVec::loadu(scratch.second + c);
     FloatVec second_high = FloatVec::loadu(scratch.second + c + kLanes);
     for (std::int64_t r = 0; r < rows; ++r) {
       // The next group's place: hardware prefetchers lose track of several interleaved rows.
       __builtin_prefetch(row + (r + kRowGroup) * stride + c);
-      const VecPair x = load_pair(row + r * stride + c);
-      const FloatVec low = x.low - low_center, high = x.high - high_center;
+      const VecPair x = load_unordered_pair(row + r * stride + c);
+      const FloatVec low = x.low - center.low, high = x.high - center.high;
       first_low = first_low + low;
       first_high = first_high + high;
       second_low = at::vec::fmadd(low, low, second_low);
@@ -141,6 +157,19 @@ void add_row_group(const Scalar* row, std::int64_t rows, std::int64_t stride, st
   }
 }
 
+// Adds scratch, in the order of load_unordered_pair(), to the channels' sums.
+template <class Scalar>
+void empty_row(const float* scratch, std::int64_t width, double* sums) {
+  std::int64_t c = 0;
+  for (; c + kPair <= width; c += kPair) {
+    for (std::int64_t lane = 0; lane < kLanes; ++lane) {
+      sums[c + kUnorderedStep<Scalar> * lane] += scratch[c + lane];
+      sums[c + unordered_high<Scalar>(lane)] += scratch[c + kLanes + lane];
+    }
+  }
+  for (; c < width; ++c) sums[c] += scratch[c];
+}
+
 // [outer, channels, 1]: channels lie side by side.
 template <class Scalar>
 void add_rows(const Scalar* data, const ChannelBlock& block, const float* shift, Scratch scratch, double* first,
@@ -154,10 +183,8 @@ void add_rows(const Scalar* data, const ChannelBlock& block, const float* shift,
       add_row_group(data + r * block.channels + block.channel_begin, std::min(kRowGroup, end - r), block.channels,
                     width, shift + block.channel_begin, scratch);
     }
-    for (std::int64_t c = 0; c < width; ++c) {
-      first[block.channel_begin + c] += scratch.first[c];
-      second[block.channel_begin + c] += scratch.second[c];
-    }
+    empty_row<Scalar>(scratch.first, width, first + block.channel_begin);
+    empty_row<Scalar>(scratch.second, width, second + block.channel_begin);
   }
 }
 

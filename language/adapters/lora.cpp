@@ -8,6 +8,7 @@
 #include <set>
 
 #include "io/atomic_file.h"
+#include "io/json_file.h"
 #include "io/safetensors.h"
 #include "language/models/json_fields.h"
 
@@ -148,7 +149,7 @@ void LoraAdapter::save(const std::filesystem::path& folder, const std::string& b
 
 std::shared_ptr<LoraAdapter> LoraAdapter::load(const std::filesystem::path& folder, std::shared_ptr<CausalLm> model) {
   const auto source = io::quote((folder / kConfigFile).string());
-  const auto json = parse_json(read_small_file(folder / kConfigFile), source);
+  const auto json = io::read_json_object(folder / kConfigFile);
   const JsonFields config(json, source);
   require_plain(config);
   LoraOptions options;

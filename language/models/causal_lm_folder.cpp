@@ -4,6 +4,7 @@
 
 #include "io/atomic_file.h"
 #include "io/huggingface_folder.h"
+#include "io/json_file.h"
 #include "io/safetensors.h"
 #include "io/state_dict.h"
 #include "language/models/gguf_names.h"
@@ -29,7 +30,7 @@ void add_generation_config(const std::filesystem::path& folder, TransformerOptio
   const auto path = folder / "generation_config.json";
   if (!std::filesystem::exists(path)) return;
   const auto source = io::quote(path.string());
-  const auto json = parse_json(read_small_file(path), source);
+  const auto json = io::read_json_object(path);
   for (const auto id : JsonFields(json, source).integers("eos_token_id")) {
     if (std::ranges::find(options.eos_tokens, id) == options.eos_tokens.end()) options.eos_tokens.push_back(id);
   }

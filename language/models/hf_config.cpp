@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "io/json_file.h"
 #include "language/models/json_fields.h"
 
 namespace drystill::language {
@@ -170,10 +171,7 @@ const char* dtype_name(torch::ScalarType dtype) {
   }
 }
 
-}  // namespace
-
-TransformerOptions parse_hf_config(const std::string& text, const std::string& source) {
-  const auto json = parse_json(text, source);
+TransformerOptions options_of(const nlohmann::json& json, const std::string& source) {
   const JsonFields fields(json, source);
   auto options = defaults_of(family_of(fields));
   if (fields.has("quantization_config")) refuse(fields, "has quantization_config; only plain weights are read");
@@ -192,9 +190,16 @@ TransformerOptions parse_hf_config(const std::string& text, const std::string& s
   return options;
 }
 
+}  // namespace
+
+TransformerOptions parse_hf_config(const std::string& text, const std::string& source) {
+  const auto fail = [&](const std::string& what) { throw InputError(source + " " + what); };
+  return options_of(io::parse_json_object(text, io::JsonLimits{}.depth, fail), source);
+}
+
 TransformerOptions read_hf_config(const std::filesystem::path& path) {
   const auto file = std::filesystem::is_directory(path) ? path / "config.json" : path;
-  return parse_hf_config(read_small_file(file), io::quote(file.string()));
+  return options_of(io::read_json_object(file), io::quote(file.string()));
 }
 
 std::string hf_config_text(const TransformerOptions& options, torch::ScalarType dtype) {

@@ -1,11 +1,8 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -85,29 +82,5 @@ class JsonFields {
   const nlohmann::json& object_;
   std::string source_;
 };
-
-// The bytes of a file of a few kilobytes; InputError where it cannot be read or is far larger.
-inline std::string read_small_file(const std::filesystem::path& path) {
-  constexpr std::uintmax_t kMaxBytes = 16 << 20;
-  std::error_code error;
-  const auto bytes = std::filesystem::file_size(path, error);
-  std::ifstream file(path, std::ios::binary);
-  if (error || !file) {
-    throw InputError(io::quote(path.string()) + ": cannot be read; is its folder that of a model?");
-  }
-  if (bytes > kMaxBytes) throw InputError(io::quote(path.string()) + ": is too large for a configuration");
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
-// Parses `text`; InputError naming `source` where it is no JSON.
-inline nlohmann::json parse_json(const std::string& text, const std::string& source) {
-  try {
-    return nlohmann::json::parse(text);
-  } catch (const nlohmann::json::exception& error) {
-    throw InputError(source + ": is no JSON: " + io::quote(error.what()));
-  }
-}
 
 }  // namespace drystill::language

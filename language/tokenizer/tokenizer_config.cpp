@@ -3,16 +3,15 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "io/json_file.h"
 #include "io/mapped_file.h"
 #include "io/quote.h"
-#include "language/tokenizer/json_file.h"
 
 namespace drystill::language {
 namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::size_t kLargestConfig = std::size_t{16} << 20;
 constexpr std::size_t kLargestTemplate = std::size_t{1} << 20;
 
 // A token is a text, or an object with its text in "content".
@@ -47,7 +46,7 @@ TokenizerConfig read_tokenizer_config(const std::filesystem::path& folder) {
   TokenizerConfig result;
   const auto path = folder / "tokenizer_config.json";
   if (std::filesystem::exists(path)) {
-    const Json config = read_json_object(path, kLargestConfig);
+    const Json config = io::read_json_object(path);
     result.bos_token = token_text(config, "bos_token", path);
     result.eos_token = token_text(config, "eos_token", path);
     result.pad_token = token_text(config, "pad_token", path);

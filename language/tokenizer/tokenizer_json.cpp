@@ -4,9 +4,9 @@
 #include <unordered_set>
 
 #include "core/error.h"
+#include "io/json_file.h"
 #include "io/quote.h"
 #include "language/tokenizer/byte_alphabet.h"
-#include "language/tokenizer/json_file.h"
 #include "language/tokenizer/tokenizer_config.h"
 #include "language/tokenizer/tokenizer_pipeline.h"
 
@@ -152,7 +152,7 @@ class JsonReader {
 }  // namespace
 
 Tokenizer read_tokenizer_json(const std::filesystem::path& path) {
-  const Json json = read_json_object(path, kLargestFile);
+  const Json json = io::read_json_object(path, {.bytes = kLargestFile});
   TokenizerParts parts = JsonReader(json, path.string()).read();
   TokenizerConfig config = read_tokenizer_config(path.parent_path());
   parts.chat_template = std::move(config.chat_template);

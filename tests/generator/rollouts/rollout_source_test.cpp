@@ -59,7 +59,7 @@ struct World {
 };
 
 TEST(RolloutSource, DrawsWholeGroups) {
-  World world({.group = 3, .sampling_batch = 4});
+  World world({.group = 3});
   const auto rollouts = world.source->draw({.count = 7});
   ASSERT_EQ(rollouts.size(), 6U);
   for (std::size_t i = 0; i < 6; ++i) {
@@ -70,8 +70,10 @@ TEST(RolloutSource, DrawsWholeGroups) {
     EXPECT_FALSE(rollouts[i].finished);
     EXPECT_FALSE(rollouts[i].reward.has_value());
   }
+  ASSERT_EQ(world.teacher.calls.size(), 1U);
+  EXPECT_EQ(world.teacher.calls[0].prompts, std::vector<Tokens>(6, Tokens{kBeginOfText}));
+  world.source->draw({.count = 7});
   ASSERT_EQ(world.teacher.calls.size(), 2U);
-  EXPECT_EQ(world.teacher.calls[0].prompts, std::vector<Tokens>(4, Tokens{kBeginOfText}));
   EXPECT_NE(world.teacher.calls[0].options.seed, world.teacher.calls[1].options.seed);
   EXPECT_TRUE(world.student.calls.empty());
   EXPECT_EQ(world.source->draw({.count = 1}).size(), 3U);  // one group at least
