@@ -78,6 +78,7 @@ int run_command_line(int argc, char** argv) {
       "Exit codes: 0 ok, 1 run failed, 2 usage or configuration, 3 input missing or unfit, 4 diverged,\n"
       "5 out of memory, 128+n stopped by signal n");
   add_run_verbs(app, console);
+  add_synthesize(app, console);
   add_evaluate(app, console);
   add_report(app, console);
   add_inspect(app, console);

@@ -10,6 +10,7 @@ struct Console;
 
 // Each verb adds its subcommand to `app`; the callback does the work. `console` outlives the parse.
 void add_run_verbs(CLI::App& app, const Console& console);  // distill, train
+void add_synthesize(CLI::App& app, const Console& console);
 void add_evaluate(CLI::App& app, const Console& console);
 void add_report(CLI::App& app, const Console& console);
 void add_inspect(CLI::App& app, const Console& console);

@@ -138,11 +138,20 @@ enum class Author {
   kFixed,         // the prompt source brought it
   kTeacher,       // from its own view
   kStudent,       // from its own view: on-policy
-  kMixture,       // student or teacher, drawn anew for every draw (GKD, arXiv 2306.13649)
+  kMixture,       // student or teacher, drawn anew for every batch (GKD, arXiv 2306.13649)
   kTokenMixture,  // every token from a mixture of both distributions (MiniLLM, arXiv 2306.08543)
 };
 constexpr auto enum_names(Author) {
   return std::to_array<std::string_view>({"fixed", "teacher", "student", "mixture", "token_mixture"});
+}
+
+// What one author of `mixture` writes.
+enum class MixtureUnit {
+  kBatch,     // an optimizer batch, as GKD draws it
+  kSequence,  // a prompt's completions
+};
+constexpr auto enum_names(MixtureUnit) {
+  return std::to_array<std::string_view>({"batch", "sequence"});
 }
 
 // Which completions of a verifier are learnt from.
@@ -158,6 +167,7 @@ struct RolloutOptions {
   PromptOptions prompts = BosPrompts{};
   Author author = Author::kTeacher;
   double student_share = 0.5;
+  MixtureUnit mixture_per = MixtureUnit::kBatch;
   double teacher_share = 0.2;
   language::SamplingOptions sampling{.max_new_tokens = 128};
   std::int64_t group = 1;
@@ -169,8 +179,9 @@ struct RolloutOptions {
   void visit(Field&& field) {
     field("prompts", prompts, "where prompts come from");
     field("author", author, "who writes completions: fixed, teacher, student, mixture, token_mixture");
-    field("student_share", student_share, "mixture: probability that the student writes a draw (GKD's lambda)",
+    field("student_share", student_share, "mixture: probability that it is the student who writes (GKD's lambda)",
           between(0, 1));
+    field("mixture_per", mixture_per, "mixture: what one author writes, a batch (as published) or a sequence");
     field("teacher_share", teacher_share, "token_mixture: the teacher's share of every token (MiniLLM's alpha)",
           between(0, 1));
     field("sampling", sampling, "how completions are sampled");

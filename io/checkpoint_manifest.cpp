@@ -1,12 +1,10 @@
 #include "io/checkpoint_manifest.h"
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "io/atomic_file.h"
+#include "io/checksum.h"
 #include "io/mapped_file.h"
 #include "io/quote.h"
 
@@ -18,18 +16,6 @@ using Json = nlohmann::ordered_json;
 constexpr char kManifest[] = "manifest.json";
 constexpr std::int64_t kSchema = 1;
 constexpr std::size_t kLargestManifest = 1 << 20;
-
-std::string xxh3_128(std::span<const std::byte> bytes) {
-  XXH128_canonical_t digest;
-  XXH128_canonicalFromHash(&digest, XXH3_128bits(bytes.data(), bytes.size()));
-  constexpr char kDigits[] = "0123456789abcdef";
-  std::string text;
-  for (const unsigned char byte : digest.digest) {
-    text += kDigits[byte >> 4];
-    text += kDigits[byte & 15];
-  }
-  return text;
-}
 
 [[noreturn]] void fail(const std::filesystem::path& file, const std::string& why) {
   throw InputError("checkpoint file " + quote(file.string()) + " is damaged: " + why +
@@ -59,7 +45,7 @@ void check_file(const std::filesystem::path& path, const Json& facts, ManifestCh
   if (file.bytes().size() != size.get<std::uint64_t>()) {
     fail(path, "expected " + size.dump() + " bytes, got " + std::to_string(file.bytes().size()));
   }
-  if (check == ManifestCheck::kContents && xxh3_128(file.bytes()) != digest.get<std::string>()) {
+  if (check == ManifestCheck::kContents && checksum(file.bytes()) != digest.get<std::string>()) {
     fail(path, "its checksum is not the one in the manifest");
   }
 }
@@ -72,7 +58,7 @@ void write_manifest(const std::filesystem::path& folder, std::int64_t step, cons
   json["step"] = step;
   for (const std::string& name : files) {
     const MappedFile file(folder / name);
-    json["files"][name] = {{"bytes", file.bytes().size()}, {"xxh3_128", xxh3_128(file.bytes())}};
+    json["files"][name] = {{"bytes", file.bytes().size()}, {"xxh3_128", checksum(file.bytes())}};
   }
   write_file(folder / kManifest, json.dump(2) + "\n");
 }

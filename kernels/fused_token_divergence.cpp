@@ -1,4 +1,6 @@
+#include <ATen/ops/logsumexp.h>
 #include <ATen/ops/nonzero.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 #include <c10/util/StringUtil.h>
@@ -6,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "core/error.h"
 #include "kernels/matrix_product.h"
@@ -23,7 +26,8 @@ constexpr std::int64_t kChunkBytes = std::int64_t{128} << 20;
 constexpr std::int64_t kLeastChunkRows = 16;
 
 struct Job {
-  HeadInput student, teacher;  // detached, weights in the type of their hidden states; teacher undefined if cached
+  HeadInput student;    // detached, weights in the type of their hidden states; so are the teacher's
+  HeadMixture teacher;  // no heads if cached
   TeacherTopK top_k;
   torch::Tensor weights;  // [M] in the compute type, or undefined
   TokenDivergenceOptions options;
@@ -59,7 +63,7 @@ class ChunkedHead {
     FusedTokenDivergence result;
     result.token_losses = at::zeros({tokens_}, floats);
     result.agreements = at::zeros({}, floats.dtype(torch::kInt64));
-    if (job_.fused.metrics && job_.teacher.hidden.defined()) result.token_kl = at::zeros({tokens_}, floats);
+    if (job_.fused.metrics && !job_.teacher.heads.empty()) result.token_kl = at::zeros({tokens_}, floats);
     if (job_.hidden_gradient) gradients.hidden = at::zeros_like(job_.student.hidden, at::MemoryFormat::Contiguous);
     if (job_.weight_gradient) gradients.weight = at::zeros(job_.student.weight.sizes(), floats);
 
@@ -77,7 +81,8 @@ class ChunkedHead {
   std::int64_t chunk_rows() const {
     if (job_.fused.chunk_rows > 0) return job_.fused.chunk_rows;
     std::int64_t bytes = job_.student.hidden.element_size();
-    if (job_.teacher.hidden.defined()) bytes += job_.teacher.hidden.element_size();
+    for (const HeadInput& head : job_.teacher.heads) bytes += head.hidden.element_size();
+    if (job_.teacher.heads.size() > 1) bytes += 2 * static_cast<std::int64_t>(sizeof(float));  // their mean
     return std::max(kLeastChunkRows, kChunkBytes / (bytes * vocabulary_));
   }
 
@@ -85,8 +90,8 @@ class ChunkedHead {
     const torch::Tensor hidden = rows_at(job_.student.hidden, index_, begin, count);
     TokenRowsInput input;
     input.student = product_transposed(hidden, job_.student.weight);
-    if (job_.teacher.hidden.defined()) {
-      input.teacher = product_transposed(rows_at(job_.teacher.hidden, index_, begin, count), job_.teacher.weight);
+    if (!job_.teacher.heads.empty()) {
+      input.teacher = teacher_logits(begin, count);
     } else {
       input.top_k = {rows_at(job_.top_k.ids, index_, begin, count),
                      rows_at(job_.top_k.log_probabilities, index_, begin, count)};
@@ -105,6 +110,21 @@ class ChunkedHead {
           begin);
     }
     if (job_.weight_gradient) add_weight_gradient(input.gradient.t(), hidden, gradients.weight);
+  }
+
+  // Of several heads: T times the log of their mean probability at T, which the temperature then divides again.
+  torch::Tensor teacher_logits(std::int64_t begin, std::int64_t count) const {
+    const auto& [heads, shares] = job_.teacher;
+    const auto logits = [&](const HeadInput& head) {
+      return product_transposed(rows_at(head.hidden, index_, begin, count), head.weight);
+    };
+    if (heads.size() == 1) return logits(heads.front());
+    const double temperature = job_.options.temperature, total = std::accumulate(shares.begin(), shares.end(), 0.0);
+    std::vector<torch::Tensor> members;
+    for (std::size_t i = 0; i < heads.size(); ++i) {
+      members.push_back((logits(heads[i]).to(type_) / temperature).log_softmax(1).add_(std::log(shares[i] / total)));
+    }
+    return at::logsumexp(at::stack(members), 0).mul_(temperature);
   }
 
   void add_weight_gradient(const torch::Tensor& logit_gradient, const torch::Tensor& hidden, torch::Tensor& sum) {
@@ -157,23 +177,25 @@ struct FusedTokenDivergenceFunction : torch::autograd::Function<FusedTokenDiverg
   }
 };
 
-void check_head(const HeadInput& head, const char* whose) {
-  const auto describe = [](const torch::Tensor& t) {
-    return t.defined() ? c10::str(t.scalar_type(), " ", t.sizes(), " on ", t.device()) : std::string("none");
-  };
-  const auto& [hidden, weight] = head;
-  const bool fits = hidden.defined() && weight.defined() && hidden.dim() == 2 && weight.dim() == 2 &&
-                    hidden.is_floating_point() && weight.is_floating_point() && hidden.size(1) == weight.size(1) &&
-                    weight.numel() > 0 && hidden.device() == weight.device();
-  if (!fits) {
-    throw InputError(c10::str("[", kFusedWhere, "] expected floating ", whose,
-                              " hidden states [M, H] and head [V, H] on one device, got ", describe(hidden), " and ",
-                              describe(weight)));
-  }
-}
-
 HeadInput constant(const HeadInput& head) {
   return {head.hidden.detach().contiguous(), head.weight.detach().to(head.hidden.scalar_type()).contiguous()};
+}
+
+void check_fits(const HeadInput& student, const HeadInput& teacher) {
+  if (teacher.hidden.size(0) != student.hidden.size(0) || teacher.hidden.device() != student.hidden.device()) {
+    throw InputError(c10::str("[", kFusedWhere, "] expected as many teacher as student tokens, on one device, got ",
+                              student.hidden.size(0), " on ", student.hidden.device(), " and ", teacher.hidden.size(0),
+                              " on ", teacher.hidden.device()));
+  }
+  if (teacher.weight.size(0) != student.weight.size(0)) {
+    throw InputError(c10::str("[", kFusedWhere, "] expected heads of one vocabulary, got ", student.weight.size(0),
+                              " words of the student and ", teacher.weight.size(0),
+                              " of the teacher; slice both to the words they share"));
+  }
+  if (c10::GradMode::is_enabled() && teacher.hidden.requires_grad()) {
+    throw InputError(
+        c10::str("[", kFusedWhere, "] expected teacher hidden states without gradient (constants here); detach them"));
+  }
 }
 
 Job begin_job(const HeadInput& student, const TokenDivergenceOptions& options, const torch::Tensor& row_weights,
@@ -185,7 +207,7 @@ Job begin_job(const HeadInput& student, const TokenDivergenceOptions& options, c
   if (fused.chunk_rows < 0) {
     throw ConfigError(c10::str("[", kFusedWhere, "] expected chunk_rows >= 0, got ", fused.chunk_rows));
   }
-  check_head(student, "student");
+  check_head(student, "student", kFusedWhere);
   Job job{.student = constant(student), .teacher = {}, .top_k = {}, .weights = {}, .options = options, .fused = fused};
   if (row_weights.defined()) {
     check_row_weights(row_weights, student.hidden, kFusedWhere);
@@ -213,27 +235,23 @@ FusedTokenDivergence finish(const HeadInput& student, const Job& job) {
 
 }  // namespace
 
-FusedTokenDivergence fused_token_divergence(const HeadInput& student, const HeadInput& teacher,
+FusedTokenDivergence fused_token_divergence(const HeadInput& student, const HeadMixture& teacher,
                                             const TokenDivergenceOptions& options, const torch::Tensor& row_weights,
                                             const FusedTokenDivergenceOptions& fused) {
   Job job = begin_job(student, options, row_weights, fused);
-  check_head(teacher, "teacher");
-  if (teacher.hidden.size(0) != student.hidden.size(0) || teacher.hidden.device() != student.hidden.device()) {
-    throw InputError(c10::str("[", kFusedWhere, "] expected as many teacher as student tokens, on one device, got ",
-                              student.hidden.size(0), " on ", student.hidden.device(), " and ", teacher.hidden.size(0),
-                              " on ", teacher.hidden.device()));
+  check_mixture(teacher, kFusedWhere);
+  for (const HeadInput& head : teacher.heads) {
+    check_fits(student, head);
+    job.teacher.heads.push_back(constant(head));
   }
-  if (teacher.weight.size(0) != student.weight.size(0)) {
-    throw InputError(c10::str("[", kFusedWhere, "] expected heads of one vocabulary, got ", student.weight.size(0),
-                              " words of the student and ", teacher.weight.size(0),
-                              " of the teacher; slice both to the words they share"));
-  }
-  if (c10::GradMode::is_enabled() && teacher.hidden.requires_grad()) {
-    throw InputError(
-        c10::str("[", kFusedWhere, "] expected teacher hidden states without gradient (constants here); detach them"));
-  }
-  job.teacher = constant(teacher);
+  job.teacher.shares = teacher.shares;
   return finish(student, job);
+}
+
+FusedTokenDivergence fused_token_divergence(const HeadInput& student, const HeadInput& teacher,
+                                            const TokenDivergenceOptions& options, const torch::Tensor& row_weights,
+                                            const FusedTokenDivergenceOptions& fused) {
+  return fused_token_divergence(student, HeadMixture{.heads = {teacher}, .shares = {1}}, options, row_weights, fused);
 }
 
 FusedTokenDivergence fused_token_divergence(const HeadInput& student, const TeacherTopK& teacher,

@@ -2,6 +2,8 @@
 
 #include <torch/types.h>
 
+#include <vector>
+
 #include "kernels/options.h"
 
 // Divergences between next-token distributions, for the distillation of language models: on logits, and fused with the
@@ -61,6 +63,17 @@ struct HeadInput {
   torch::Tensor weight;  // [V, H]; cast to the type of `hidden`, in which the logits are computed
 };
 
+// Several teachers as one: q = sum_i share_i softmax(z_i / T), the mean of their probabilities (Hinton, Vinyals, Dean
+// 1503.02531). Shares are above 0; their sum counts as 1.
+struct HeadMixture {
+  std::vector<HeadInput> heads;
+  std::vector<double> shares;
+};
+
+// The head whose logits are sum_i share_i z_i: the states side by side, each times its share. softmax of that is the
+// normalised geometric mean of the probabilities, at any temperature. InputError for heads that do not fit each other.
+HeadInput mean_logits_head(const HeadMixture& mixture);
+
 struct FusedTokenDivergenceOptions {
   double normaliser = 1;  // > 0: weighted tokens of the whole optimizer batch, over all micro-batches and processes
   bool metrics = false;   // also fill in token_kl and agreements
@@ -82,6 +95,10 @@ struct FusedTokenDivergence {
 // V may not (slice the larger to the words both know). Any device; on CUDA the row arithmetic is composed of torch
 // operators. Errors as above.
 FusedTokenDivergence fused_token_divergence(const HeadInput& student, const HeadInput& teacher,
+                                            const TokenDivergenceOptions& options,
+                                            const torch::Tensor& row_weights = {},
+                                            const FusedTokenDivergenceOptions& fused = {});
+FusedTokenDivergence fused_token_divergence(const HeadInput& student, const HeadMixture& teacher,
                                             const TokenDivergenceOptions& options,
                                             const torch::Tensor& row_weights = {},
                                             const FusedTokenDivergenceOptions& fused = {});

@@ -54,6 +54,8 @@ TokenRows token_rows(const TokenRowsInput& input, const TokenDivergenceOptions& 
 // Checks shared by the public functions; `where` begins the message.
 void check_token_options(const TokenDivergenceOptions& options, const char* where);
 void check_row_weights(const torch::Tensor& weights, const torch::Tensor& student, const char* where);
+void check_head(const HeadInput& head, const char* whose, const char* where);
+void check_mixture(const HeadMixture& mixture, const char* where);
 // The cached entries that the options use, contiguous and in `type`. Throws for what kernels/token_divergence.h lists.
 TeacherTopK checked_top_k(const TeacherTopK& teacher, const torch::Tensor& student, std::int64_t vocabulary,
                           torch::ScalarType type, const TokenDivergenceOptions& options, const char* where);

@@ -17,6 +17,7 @@ constexpr std::int64_t kRows = 8;  // windows at once
 }  // namespace
 
 Metrics TextEvaluation::metrics() const {
+  if (!has_teacher) return {{"perplexity", perplexity}};
   return {{"kl", kl}, {"agreement", agreement}, {"perplexity", perplexity}, {"teacher_perplexity", teacher_perplexity}};
 }
 
@@ -42,10 +43,13 @@ TextEvaluator::TextEvaluator(const TextEvaluationOptions& options, const std::ve
   windows_ = at::stack(windows);
 }
 
-TextEvaluation TextEvaluator::evaluate(const LanguageStudent& student, const language::CausalLm& teacher) const {
+TextEvaluation TextEvaluator::evaluate(const LanguageStudent& student, const language::ModelMixture* teacher) const {
   const torch::NoGradGuard no_grad;
   const torch::Device device = student.output_weight().device();
-  const std::int64_t words = std::min(student.output_weight().size(0), teacher.output_weight().size(0));
+  std::int64_t words = student.output_weight().size(0);
+  if (teacher != nullptr) {
+    for (const auto* model : teacher->models) words = std::min(words, model->output_weight().size(0));
+  }
   double kl = 0, student_loss = 0, teacher_loss = 0, agreements = 0;
   std::int64_t total = 0;
   for (std::int64_t begin = 0; begin < windows_.size(0); begin += kRows) {
@@ -58,21 +62,28 @@ TextEvaluation TextEvaluator::evaluate(const LanguageStudent& student, const lan
       return kernels::HeadInput{.hidden = hidden.reshape({-1, hidden.size(-1)}),
                                 .weight = model.output_weight().narrow(0, 0, words)};
     };
-    const auto student_head = head(student), teacher_head = head(teacher);
+    const auto student_head = head(student);
     const torch::Tensor ones = at::ones({targets.size(0)}, targets.options().dtype(torch::kFloat32));
+    student_loss += cross_entropy(student_head, targets, ones, 1).loss.item<double>();
+    total += targets.size(0);
+    if (teacher == nullptr) continue;
+    kernels::HeadMixture teacher_head{.heads = {}, .shares = teacher->shares};
+    for (const auto* model : teacher->models) teacher_head.heads.push_back(head(*model));
+    if (teacher->mean == language::MixtureMean::kLogProbabilities) {
+      teacher_head = {.heads = {kernels::mean_logits_head(teacher_head)}, .shares = {1}};
+    }
     const auto terms = kernels::fused_token_divergence(student_head, teacher_head, {}, ones, {.metrics = true});
     kl += terms.token_kl.sum().item<double>();
     agreements += terms.agreements.item<double>();
-    student_loss += cross_entropy(student_head, targets, ones, 1).loss.item<double>();
-    teacher_loss += cross_entropy(teacher_head, targets, ones, 1).loss.item<double>();
-    total += targets.size(0);
+    teacher_loss -= token_log_probs(teacher_head, targets).sum().item<double>();
   }
   const auto count = static_cast<double>(total);
   return {.kl = kl / count,
           .agreement = agreements / count,
           .perplexity = std::exp(student_loss / count),
           .teacher_perplexity = std::exp(teacher_loss / count),
-          .tokens = total};
+          .tokens = total,
+          .has_teacher = teacher != nullptr};
 }
 
 }  // namespace drystill::distiller

@@ -7,7 +7,7 @@
 #include "distiller/language/options.h"
 #include "distiller/language/student.h"
 #include "distiller/loop.h"
-#include "language/models/causal_lm.h"
+#include "language/models/model_mixture.h"
 #include "language/tokenizer/tokenizer.h"
 
 namespace drystill::distiller {
@@ -19,6 +19,7 @@ struct TextEvaluation {
   double perplexity = 0;          // the student's, of the text
   double teacher_perplexity = 0;  // the teacher's
   std::int64_t tokens = 0;
+  bool has_teacher = true;  // otherwise the perplexity is all that is known
 
   Metrics metrics() const;
 };
@@ -29,7 +30,8 @@ class TextEvaluator {
   TextEvaluator(const TextEvaluationOptions& options, const std::vector<std::string>& texts,
                 const language::Tokenizer& tokenizer);
 
-  TextEvaluation evaluate(const LanguageStudent& student, const language::CausalLm& teacher) const;
+  // teacher: of the student's vocabulary; null: only the perplexity is known.
+  TextEvaluation evaluate(const LanguageStudent& student, const language::ModelMixture* teacher) const;
 
  private:
   torch::Tensor windows_;  // int64 [windows, window]

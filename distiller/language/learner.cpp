@@ -2,88 +2,27 @@
 
 #include <ATen/ops/_foreach_mul.h>
 #include <ATen/ops/_foreach_norm.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/ones_like.h>
 #include <ATen/ops/stack.h>
-#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <cmath>
 
+#include "core/error.h"
 #include "curriculum/sample_weights.h"
+#include "distiller/language/aggregation.h"
 #include "distiller/language/loss_terms.h"
+#include "distiller/language/packing.h"
+#include "distiller/language/run_models.h"
 #include "distiller/learning_rate.h"
 
 namespace drystill::distiller {
 namespace {
 
-// The rows of two heads that both know: embeddings of one tokenizer may be padded to different sizes.
-void keep_shared_words(PredictedTokens& predicted) {
-  if (!predicted.teacher.weight.defined()) return;
-  const std::int64_t words = std::min(predicted.student.weight.size(0), predicted.teacher.weight.size(0));
-  predicted.student.weight = predicted.student.weight.narrow(0, 0, words);
-  predicted.teacher.weight = predicted.teacher.weight.narrow(0, 0, words);
-}
-
-// Tokens of a sequence that have a loss.
-std::int64_t counted(const Sequence& sequence, const LanguageLossOptions& loss) {
-  return std::max<std::int64_t>(0, std::ssize(sequence.completion) - loss.skip_first);
-}
-
-double normaliser(std::span<const Sequence> sequences, const LanguageLossOptions& loss, std::int64_t longest) {
-  double total = 0;
-  for (const Sequence& sequence : sequences) {
-    switch (loss.aggregation) {
-      case Aggregation::kTokenMean:
-        total += static_cast<double>(counted(sequence, loss));
-        break;
-      case Aggregation::kSequenceMean:
-        total += counted(sequence, loss) > 0 ? 1 : 0;
-        break;
-      case Aggregation::kConstantLength:
-        total += static_cast<double>(longest);
-        break;
-    }
-  }
-  return total;
-}
-
-// The weight of every token, without the curriculum's: [M].
-torch::Tensor token_weights(std::span<const Sequence> sequences, const LanguageLossOptions& loss) {
-  std::vector<float> weights;
-  for (const Sequence& sequence : sequences) {
-    const auto tokens = static_cast<double>(counted(sequence, loss));
-    double weight = sequence.weight;
-    if (loss.aggregation == Aggregation::kSequenceMean && tokens > 0) weight /= tokens;
-    for (std::int64_t t = 0; t < std::ssize(sequence.completion); ++t) {
-      weights.push_back(t < loss.skip_first ? 0 : static_cast<float>(weight));
-    }
-  }
-  return at::tensor(weights, torch::kFloat32);
-}
-
-// [N] of the sequences -> [M], each value for all tokens of its sequence.
-torch::Tensor spread(const torch::Tensor& values, std::span<const Sequence> sequences) {
-  std::vector<std::int64_t> owner;
-  for (std::int64_t i = 0; i < std::ssize(sequences); ++i) {
-    owner.insert(owner.end(), sequences[static_cast<std::size_t>(i)].completion.size(), i);
-  }
-  return values.index_select(0, at::tensor(owner, torch::kInt64).to(values.device()));
-}
-
-// Mean over the counted tokens of each sequence: [M] -> [N].
-torch::Tensor sequence_means(const torch::Tensor& token_losses, std::span<const Sequence> sequences,
-                             const LanguageLossOptions& loss) {
-  std::vector<torch::Tensor> means;
-  std::int64_t begin = 0;
-  for (const Sequence& sequence : sequences) {
-    const std::int64_t tokens = counted(sequence, loss), length = std::ssize(sequence.completion);
-    means.push_back(tokens > 0 ? token_losses.narrow(0, begin + length - tokens, tokens).mean()
-                               : at::zeros({}, token_losses.options()));
-    begin += length;
-  }
-  return at::stack(means);
-}
+using Part = std::span<const Sequence>;
 
 void clip_gradients(const std::vector<torch::Tensor>& parameters, double limit) {
   if (limit == 0) return;
@@ -97,36 +36,59 @@ void clip_gradients(const std::vector<torch::Tensor>& parameters, double limit) 
   if (factor < 1) at::_foreach_mul_(gradients, factor);
 }
 
+// The pairs of hidden_statistics; and that the teacher is of a kind that the terms can use.
+std::vector<LayerPair> layers_to_match(const LanguageLossOptions& loss, const LanguageStudent& student,
+                                       const LanguageTeacher* teacher) {
+  const auto count = teacher == nullptr ? 0 : teacher->models().models.size();
+  const bool one_head = count == 1 || (count > 1 && teacher->models().mean == language::MixtureMean::kLogProbabilities);
+  if (loss.universal_logit && !one_head) {
+    throw ConfigError(
+        "loss.universal_logit: needs one model as the teacher, or an ensemble with `mean: log_probabilities`");
+  }
+  if (!loss.hidden_statistics) return {};
+  if (count != 1) {
+    throw ConfigError(
+        "loss.hidden_statistics: needs a teacher that is one model, which ensemble, trust_region and cached are not");
+  }
+  return layer_pairs(*loss.hidden_statistics, teacher->models().models.front()->options(), student.model()->options());
+}
+
 }  // namespace
+
+LanguageLearnerOptions learner_options(const DistillLanguageModel& options, const RunModels& models) {
+  return {.loss = options.loss,
+          .optimizer = options.optimizer,
+          .schedule = options.schedule,
+          .total_steps = options.run.loop.total_steps(),
+          .micro_batch = options.micro_batch,
+          .longest = options.longest,
+          .clip_gradient = options.clip_gradient,
+          .shared_vocabulary = models.shared_vocabulary};
+}
 
 LanguageLearner::LanguageLearner(const LanguageLearnerOptions& options, const LanguageStudent& student,
                                  std::unique_ptr<LanguageTeacher> teacher, torch::Device device)
     : options_(options),
       student_(student),
       teacher_(std::move(teacher)),
+      predictor_({.layers = layers_to_match(options.loss, student, teacher_.get()),
+                  .shared_vocabulary = options.shared_vocabulary,
+                  .cached_words = options.cached_words},
+                 student, teacher_.get(), device),
       device_(device),
       optimizer_(student.trainable(), options.optimizer) {}
 
-PredictedTokens LanguageLearner::forward(std::span<const Sequence> sequences) const {
-  const auto states = [&](const auto& model, Side side) {
-    const PackedView view = pack(sequences, side, device_);
-    return kernels::HeadInput{.hidden = predicting_states(model.hidden(view.tokens), view),
-                              .weight = model.output_weight()};
-  };
-  PredictedTokens predicted{
-      .student = states(student_, Side::kStudent), .teacher = {}, .tokens = completion_tokens(sequences, device_)};
-  if (teacher_) {
-    const torch::NoGradGuard no_grad;
-    predicted.teacher = states(teacher_->model(), Side::kTeacher);
-    predicted.teacher.weight = predicted.teacher.weight.detach();
+std::vector<Part> LanguageLearner::micro_batches(Part sequences) const {
+  std::vector<Part> parts;
+  for (std::size_t begin = 0; begin < sequences.size(); begin += static_cast<std::size_t>(options_.micro_batch)) {
+    parts.push_back(sequences.subspan(begin, std::min<std::size_t>(sequences.size() - begin, options_.micro_batch)));
   }
-  keep_shared_words(predicted);
-  return predicted;
+  return parts;
 }
 
 StepReport LanguageLearner::step(const Batch& batch, const curriculum::StagePlan& plan) {
   const LanguageLossOptions& loss_options = options_.loss;
-  const std::span<const Sequence> all(batch.sequences);
+  const Part all(batch.sequences);
   const double total = normaliser(all, loss_options, options_.longest);
   StepReport report;
   if (total == 0) {  // every token is masked: nothing to learn, and nothing to divide by
@@ -137,10 +99,13 @@ StepReport LanguageLearner::step(const Batch& batch, const curriculum::StagePlan
   optimizer_.set_learning_rate(optimizer_.peak_learning_rate() *
                                learning_rate_factor(options_.schedule, plan.step, options_.total_steps));
   optimizer_.zero_grad();
+  const std::vector<Part> parts = micro_batches(all);
+  const std::vector<Policy> policies = whitened(parts);
   std::vector<torch::Tensor> losses, weights;
-  for (std::size_t begin = 0; begin < all.size(); begin += static_cast<std::size_t>(options_.micro_batch)) {
-    const auto part = all.subspan(begin, std::min<std::size_t>(all.size() - begin, options_.micro_batch));
-    const PredictedTokens predicted = forward(part);
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const Part part = parts[i];
+    const Policy policy = policies.empty() ? Policy{} : policies[i];
+    const PredictedTokens predicted = predictor_.predict(part, policies.empty() ? nullptr : &policy.teacher);
     const torch::Tensor plain_weights = token_weights(part, loss_options).to(device_);
     torch::Tensor paced = at::ones({std::ssize(part)}, plain_weights.options()), known_losses;
     if (plan.pacing != curriculum::Pacing::kNone) {
@@ -148,7 +113,8 @@ StepReport LanguageLearner::step(const Batch& batch, const curriculum::StagePlan
       known_losses = main_losses(predicted, part);
       paced = curriculum::sample_weights(known_losses, plan.easy_threshold, plan.pacing);
     }
-    const torch::Tensor token_losses = backward(predicted, part, plain_weights * spread(paced, part), total);
+    const torch::Tensor token_losses =
+        backward(predicted, part, plain_weights * spread(paced, part), total, policy.advantages);
     losses.push_back(known_losses.defined() ? known_losses : sequence_means(token_losses, part, loss_options));
     weights.push_back(paced);
   }
@@ -163,18 +129,58 @@ StepReport LanguageLearner::step(const Batch& batch, const curriculum::StagePlan
   return report;
 }
 
-torch::Tensor LanguageLearner::main_losses(const PredictedTokens& predicted,
-                                           std::span<const Sequence> sequences) const {
-  const torch::Tensor ones = at::ones_like(predicted.tokens, torch::kFloat32);
-  const auto terms =
-      options_.loss.divergence_weight > 0
-          ? kernels::fused_token_divergence(predicted.student, predicted.teacher, options_.loss.divergence, ones)
-          : cross_entropy(predicted.student, predicted.tokens, ones, 1);
-  return sequence_means(terms.token_losses, sequences, options_.loss);
+// An advantage that is whitened over the batch must be known of all micro-batches before the first gradient. What the
+// teacher was asked for it is kept: its hidden states, not its logits.
+std::vector<LanguageLearner::Policy> LanguageLearner::whitened(const std::vector<Part>& parts) const {
+  const auto& options = options_.loss.advantage;
+  if (!options || !options->method.whiten || parts.size() < 2) return {};
+  const torch::NoGradGuard no_grad;
+  std::vector<Policy> policies;
+  std::vector<torch::Tensor> samplers, teachers;
+  for (const Part part : parts) {
+    Policy& policy = policies.emplace_back();
+    policy.teacher = predictor_.ask_teacher(part);
+    torch::Tensor own;
+    if (!know_sampler(part)) {
+      const PredictedTokens predicted = predictor_.predict(part, &policy.teacher);
+      own = token_log_probs({.heads = {predicted.student}, .shares = {1}}, predicted.tokens);
+    }
+    samplers.push_back(sampler_log_probs(part, own));
+    teachers.push_back(token_log_probs(policy.teacher.head, completion_tokens(part, device_)));
+  }
+  const Part all(parts.front().data(), parts.back().data() + parts.back().size());
+  const torch::Tensor known = advantages(at::cat(samplers), at::cat(teachers), all, options->method);
+  std::int64_t begin = 0;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    policies[i].advantages = known.narrow(0, begin, teachers[i].size(0));
+    begin += teachers[i].size(0);
+  }
+  return policies;
 }
 
-torch::Tensor LanguageLearner::backward(const PredictedTokens& predicted, std::span<const Sequence> sequences,
-                                        const torch::Tensor& weights, double total) {
+torch::Tensor LanguageLearner::main_losses(const PredictedTokens& predicted, Part sequences) const {
+  const torch::Tensor ones = at::ones_like(predicted.tokens, torch::kFloat32);
+  const auto& options = options_.loss;
+  const auto terms = options.divergence_weight > 0 ? divergence(predicted, options.divergence, ones, 1)
+                     : options.universal_logit     ? universal_logit(predicted, *options.universal_logit, ones, 1)
+                                                   : cross_entropy(predicted.student, predicted.tokens, ones, 1);
+  return sequence_means(terms.token_losses, sequences, options);
+}
+
+torch::Tensor LanguageLearner::policy_of(const PredictedTokens& predicted, Part sequences,
+                                         torch::Tensor known_advantages) const {
+  const auto& method = options_.loss.advantage->method;
+  const torch::Tensor student = token_log_probs({.heads = {predicted.student}, .shares = {1}}, predicted.tokens);
+  const torch::Tensor sampler = sampler_log_probs(sequences, student);
+  if (!known_advantages.defined()) {
+    known_advantages =
+        advantages(sampler, token_log_probs(predicted.teacher.head, predicted.tokens), sequences, method);
+  }
+  return policy_weights(student, sampler, known_advantages, sequences, method);
+}
+
+torch::Tensor LanguageLearner::backward(const PredictedTokens& predicted, Part sequences, const torch::Tensor& weights,
+                                        double total, const torch::Tensor& known_advantages) {
   const LanguageLossOptions& options = options_.loss;
   torch::Tensor loss, shown;
   const auto add = [&](const kernels::FusedTokenDivergence& term, double weight) {
@@ -183,33 +189,47 @@ torch::Tensor LanguageLearner::backward(const PredictedTokens& predicted, std::s
     if (!shown.defined()) shown = term.token_losses;
   };
   if (options.divergence_weight > 0) {
-    add(kernels::fused_token_divergence(predicted.student, predicted.teacher, options.divergence, weights,
-                                        {.normaliser = total}),
-        options.divergence_weight);
+    add(divergence(predicted, options.divergence, weights, total), options.divergence_weight);
+  }
+  if (options.universal_logit) {
+    add(universal_logit(predicted, *options.universal_logit, weights, total), options.universal_logit->weight);
   }
   if (options.cross_entropy > 0) {
     add(cross_entropy(predicted.student, predicted.tokens, weights, total), options.cross_entropy);
   }
   if (options.advantage) {
-    const torch::Tensor policy = policy_weights(predicted, sequences, options.advantage->method) * weights;
+    const torch::Tensor policy = policy_of(predicted, sequences, known_advantages) * weights;
     add(cross_entropy(predicted.student, predicted.tokens, policy, total), options.advantage->weight);
+  }
+  if (options.hidden_statistics) {
+    const torch::Tensor distance = hidden_statistics(predicted, weights);
+    // A micro-batch counts by the tokens that it has of the batch.
+    if (distance.defined()) loss = loss + distance * (weights.sum() / total) * options.hidden_statistics->weight;
   }
   loss.backward();
   return shown;
 }
 
-std::vector<double> LanguageLearner::divergences(std::span<const Sequence> sequences) const {
+std::vector<double> LanguageLearner::divergences(Part sequences) const {
   const torch::NoGradGuard no_grad;
   std::vector<double> divergences;
-  for (std::size_t begin = 0; begin < sequences.size(); begin += static_cast<std::size_t>(options_.micro_batch)) {
-    const auto part = sequences.subspan(begin, std::min<std::size_t>(sequences.size() - begin, options_.micro_batch));
-    const PredictedTokens predicted = forward(part);
-    const auto terms = kernels::fused_token_divergence(predicted.student, predicted.teacher, {});
+  for (const Part part : micro_batches(sequences)) {
+    const PredictedTokens predicted = predictor_.predict(part);
+    const torch::Tensor ones = at::ones_like(predicted.tokens, torch::kFloat32);
+    const auto terms =
+        options_.shared_vocabulary ? divergence(predicted, {}, ones, 1) : universal_logit(predicted, {}, ones, 1);
     const torch::Tensor means = sequence_means(terms.token_losses, part, options_.loss).to(torch::kCPU, torch::kDouble);
     divergences.insert(divergences.end(), means.const_data_ptr<double>(),
                        means.const_data_ptr<double>() + means.size(0));
   }
   return divergences;
+}
+
+void LanguageLearner::remember(std::span<Sequence> sequences, std::int64_t k) const {
+  const auto step = static_cast<std::size_t>(options_.micro_batch);
+  for (std::size_t begin = 0; begin < sequences.size(); begin += step) {
+    predictor_.remember(sequences.subspan(begin, std::min(sequences.size() - begin, step)), k);
+  }
 }
 
 void LanguageLearner::save(StateWriter writer) const {

@@ -6,9 +6,8 @@
 #include <vector>
 
 #include "core/optimizer.h"
-#include "distiller/language/loss_terms.h"
 #include "distiller/language/options.h"
-#include "distiller/language/packing.h"
+#include "distiller/language/predicted_tokens.h"
 #include "distiller/language/sequence.h"
 #include "distiller/language/student.h"
 #include "distiller/language/teacher.h"
@@ -24,13 +23,19 @@ struct LanguageLearnerOptions {
   std::int64_t micro_batch = 8;
   std::int64_t longest = 1024;
   double clip_gradient = 1;
+  bool shared_vocabulary = true;  // false: `universal_logit` is the only term that compares
+  std::int64_t cached_words = 0;  // of a cached teacher's vocabulary
 };
+
+struct RunModels;
+LanguageLearnerOptions learner_options(const DistillLanguageModel& options, const RunModels& models);
 
 // One step of a language student on the completions of a batch: both views, the loss on every token of the completion,
 // averaged over the whole optimizer batch however small the micro-batches are.
 class LanguageLearner final : public Learner {
  public:
-  // `student` outlives the learner.
+  // `student` outlives the learner. teacher: null where the sequences know its likeliest words. ConfigError for layers
+  // of hidden_statistics that are not there.
   LanguageLearner(const LanguageLearnerOptions& options, const LanguageStudent& student,
                   std::unique_ptr<LanguageTeacher> teacher, torch::Device device);
 
@@ -39,24 +44,41 @@ class LanguageLearner final : public Learner {
   void save(StateWriter writer) const override;
   void load(const StateReader& reader) override;
 
-  // Mean KL(teacher || student) over the tokens of each sequence: what the disagreement filter goes by.
+  // Mean KL(teacher || student) over the tokens of each sequence (two vocabularies: the universal logit distance): what
+  // the disagreement filter goes by.
   std::vector<double> divergences(std::span<const Sequence> sequences) const;
 
-  const LanguageTeacher& teacher() const { return *teacher_; }
+  // Writes the teacher's k likeliest words of every token into the sequences, which then need no teacher.
+  void remember(std::span<Sequence> sequences, std::int64_t k) const;
+
+  const LanguageTeacher* teacher() const { return teacher_.get(); }  // null: cached
+  std::int64_t words() const { return predictor_.words(); }          // of the vocabulary that both models know
   // Called whenever the student's weights have changed: packed copies of them are stale.
   void on_step(std::function<void()> callback) { on_step_ = std::move(callback); }
 
  private:
-  PredictedTokens forward(std::span<const Sequence> sequences) const;
+  // What a micro-batch is given where the policy needs the whole batch.
+  struct Policy {
+    TeacherTokens teacher;
+    torch::Tensor advantages;  // [M]
+  };
+  using Part = std::span<const Sequence>;
+
+  std::vector<Part> micro_batches(Part sequences) const;
+  // One for each part; none where every micro-batch knows enough.
+  std::vector<Policy> whitened(const std::vector<Part>& parts) const;
   // The first term's mean over the counted tokens of each sequence -> [N].
-  torch::Tensor main_losses(const PredictedTokens& predicted, std::span<const Sequence> sequences) const;
+  torch::Tensor main_losses(const PredictedTokens& predicted, Part sequences) const;
+  // The policy gradient as weights of a cross-entropy -> [M].
+  torch::Tensor policy_of(const PredictedTokens& predicted, Part sequences, torch::Tensor known_advantages) const;
   // Adds the gradient of all terms; the first term's loss of each token -> [M].
-  torch::Tensor backward(const PredictedTokens& predicted, std::span<const Sequence> sequences,
-                         const torch::Tensor& weights, double total);
+  torch::Tensor backward(const PredictedTokens& predicted, Part sequences, const torch::Tensor& weights, double total,
+                         const torch::Tensor& known_advantages);
 
   LanguageLearnerOptions options_;
   const LanguageStudent& student_;
   std::unique_ptr<LanguageTeacher> teacher_;
+  TokenPredictor predictor_;
   torch::Device device_;
   Optimizer optimizer_;
   std::function<void()> on_step_;

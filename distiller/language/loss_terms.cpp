@@ -1,12 +1,19 @@
 #include "distiller/language/loss_terms.h"
 
+#include <ATen/ops/cat.h>
+#include <ATen/ops/logsumexp.h>
+#include <ATen/ops/nonzero.h>
 #include <ATen/ops/ones_like.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
+#include <cmath>
+#include <numeric>
 
+#include "kernels/batch_statistics.h"
 #include "kernels/sampled_advantage.h"
 
 namespace drystill::distiller {
@@ -29,20 +36,6 @@ std::int64_t longest_completion(std::span<const Sequence> sequences) {
   return longest;
 }
 
-// The sampler's log-probabilities [M]; those a sequence does not know come from `own`.
-torch::Tensor sampler_log_probs(std::span<const Sequence> sequences, const torch::Tensor& own) {
-  torch::Tensor known = own.clone();
-  std::int64_t begin = 0;
-  for (const Sequence& sequence : sequences) {
-    const std::int64_t length = std::ssize(sequence.completion);
-    if (std::ssize(sequence.sampler_log_probabilities) == length) {
-      known.narrow(0, begin, length).copy_(at::tensor(sequence.sampler_log_probabilities));
-    }
-    begin += length;
-  }
-  return known;
-}
-
 // p_student / p_sampler of every token, as the sampler said -> [M], like `like`.
 torch::Tensor importance(std::span<const Sequence> sequences, const torch::Tensor& like) {
   torch::Tensor ratios = at::ones_like(like);
@@ -57,6 +50,16 @@ torch::Tensor importance(std::span<const Sequence> sequences, const torch::Tenso
 
 }  // namespace
 
+kernels::FusedTokenDivergence divergence(const PredictedTokens& predicted,
+                                         const kernels::TokenDivergenceOptions& options, const torch::Tensor& weights,
+                                         double normaliser) {
+  const kernels::FusedTokenDivergenceOptions fused{.normaliser = normaliser};
+  if (predicted.top_k.ids.defined()) {
+    return kernels::fused_token_divergence(predicted.student, predicted.top_k, options, weights, fused);
+  }
+  return kernels::fused_token_divergence(predicted.student, predicted.teacher.head, options, weights, fused);
+}
+
 kernels::FusedTokenDivergence cross_entropy(const kernels::HeadInput& head, const torch::Tensor& tokens,
                                             const torch::Tensor& weights, double normaliser) {
   const kernels::TeacherTopK certain{
@@ -70,22 +73,73 @@ kernels::FusedTokenDivergence cross_entropy(const kernels::HeadInput& head, cons
   return kernels::fused_token_divergence(head, certain, options, weights, {.normaliser = normaliser});
 }
 
-torch::Tensor policy_weights(const PredictedTokens& predicted, std::span<const Sequence> sequences,
-                             const kernels::SampledAdvantageOptions& options) {
-  torch::Tensor student, teacher;
-  {
-    const torch::NoGradGuard no_grad;
-    const torch::Tensor ones = at::ones_like(predicted.tokens, torch::kFloat32);
-    student = -cross_entropy(predicted.student, predicted.tokens, ones, 1).token_losses;
-    teacher = -cross_entropy(predicted.teacher, predicted.tokens, ones, 1).token_losses;
+torch::Tensor token_log_probs(const kernels::HeadMixture& mixture, const torch::Tensor& tokens) {
+  const torch::NoGradGuard no_grad;
+  const torch::Tensor ones = at::ones_like(tokens, torch::kFloat32);
+  const double total = std::accumulate(mixture.shares.begin(), mixture.shares.end(), 0.0);
+  std::vector<torch::Tensor> members;
+  for (std::size_t i = 0; i < mixture.heads.size(); ++i) {
+    const torch::Tensor log_probs = -cross_entropy(mixture.heads[i], tokens, ones, 1).token_losses;
+    members.push_back(log_probs + std::log(mixture.shares[i] / total));
   }
-  const torch::Tensor sampler = to_rows(sampler_log_probs(sequences, student), sequences);
+  return members.size() == 1 ? members.front() : at::logsumexp(at::stack(members), 0);
+}
+
+bool know_sampler(std::span<const Sequence> sequences) {
+  return std::ranges::all_of(sequences, [](const Sequence& sequence) {
+    return sequence.sampler_log_probabilities.size() == sequence.completion.size();
+  });
+}
+
+torch::Tensor sampler_log_probs(std::span<const Sequence> sequences, const torch::Tensor& own) {
+  std::vector<torch::Tensor> parts;
+  std::int64_t begin = 0;
+  for (const Sequence& sequence : sequences) {
+    const std::int64_t length = std::ssize(sequence.completion);
+    const bool known = std::ssize(sequence.sampler_log_probabilities) == length;
+    parts.push_back(known ? at::tensor(sequence.sampler_log_probabilities, torch::kFloat32)
+                          : own.narrow(0, begin, length).to(torch::kCPU));
+    begin += length;
+  }
+  return at::cat(parts);
+}
+
+torch::Tensor advantages(const torch::Tensor& sampler, const torch::Tensor& teacher,
+                         std::span<const Sequence> sequences, const kernels::SampledAdvantageOptions& options) {
+  const torch::Tensor mask = to_rows(at::ones_like(teacher), sequences);
+  return from_rows(kernels::sampled_advantage(to_rows(sampler.to(teacher.device()), sequences),
+                                              to_rows(teacher, sequences), mask, options),
+                   sequences);
+}
+
+torch::Tensor policy_weights(const torch::Tensor& student, const torch::Tensor& sampler,
+                             const torch::Tensor& advantages, std::span<const Sequence> sequences,
+                             const kernels::SampledAdvantageOptions& options) {
   const torch::Tensor mask = to_rows(at::ones_like(student), sequences);
-  const torch::Tensor advantages = kernels::sampled_advantage(sampler, to_rows(teacher, sequences), mask, options);
   torch::Tensor log_probs = to_rows(student, sequences).requires_grad_();
-  kernels::policy_loss(log_probs, sampler, advantages, mask, options).backward();
+  kernels::policy_loss(log_probs, to_rows(sampler.to(student.device()), sequences), to_rows(advantages, sequences),
+                       mask, options)
+      .backward();
   // cross_entropy is of -log p. What another policy than the student sampled counts by its importance.
   return from_rows(-log_probs.grad(), sequences) * importance(sequences, student);
+}
+
+torch::Tensor hidden_statistics(const PredictedTokens& predicted, const torch::Tensor& weights) {
+  const torch::Tensor counted = at::nonzero(weights).squeeze(1);
+  if (counted.size(0) == 0) return {};
+  const auto rows = [&](const torch::Tensor& states) {
+    return counted.size(0) == states.size(0) ? states : states.index_select(0, counted);
+  };
+  const bool two_tokenizers = predicted.teacher_places.defined();
+  torch::Tensor sum;
+  for (std::size_t i = 0; i < predicted.student_states.size(); ++i) {
+    const torch::Tensor& states = predicted.teacher.states.at(i);
+    const auto teacher = kernels::batch_statistics(two_tokenizers ? states : rows(states));
+    const torch::Tensor distance =
+        kernels::batch_norm_distance(rows(predicted.student_states[i]), teacher.mean, teacher.variance);
+    sum = sum.defined() ? sum + distance : distance;
+  }
+  return sum / static_cast<double>(predicted.student_states.size());
 }
 
 torch::Tensor to_rows(const torch::Tensor& values, std::span<const Sequence> sequences) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "distiller/language/options.h"
+#include "distiller/language/predicted_tokens.h"
 #include "distiller/language/sequence.h"
 #include "kernels/token_divergence.h"
 
@@ -13,22 +14,41 @@
 
 namespace drystill::distiller {
 
-// What the terms are computed from: the states that predict the M tokens of all completions, and those tokens.
-struct PredictedTokens {
-  kernels::HeadInput student;  // hidden [M, H], with a gradient
-  kernels::HeadInput teacher;  // hidden [M, Ht], without; undefined where there is no teacher
-  torch::Tensor tokens;        // int64 [M]
-};
+// The divergence of `options`, against the teacher's heads or what is known of its likeliest words.
+kernels::FusedTokenDivergence divergence(const PredictedTokens& predicted,
+                                         const kernels::TokenDivergenceOptions& options, const torch::Tensor& weights,
+                                         double normaliser);
 
 // -log p of the tokens under one head -> loss: sum of weights times that / normaliser; token_losses [M].
 kernels::FusedTokenDivergence cross_entropy(const kernels::HeadInput& head, const torch::Tensor& tokens,
                                             const torch::Tensor& weights, double normaliser);
 
+// log p of the tokens under heads together -> [M], without a gradient.
+torch::Tensor token_log_probs(const kernels::HeadMixture& heads, const torch::Tensor& tokens);
+
+// The sampler's log-probabilities [M]; those that a sequence does not know come from `own`, which may be undefined
+// where all do (`know_sampler`).
+bool know_sampler(std::span<const Sequence> sequences);
+torch::Tensor sampler_log_probs(std::span<const Sequence> sequences, const torch::Tensor& own);
+
+// kernels::sampled_advantage of these completions: [M] each -> [M]. `whiten` is over all of them.
+torch::Tensor advantages(const torch::Tensor& sampler, const torch::Tensor& teacher,
+                         std::span<const Sequence> sequences, const kernels::SampledAdvantageOptions& options);
+
 // The weights [M] that make `cross_entropy` have the gradient of kernels::policy_loss on these completions, its
-// normaliser 1: d loss / d log p(token) does not depend on anything else. Sampler log-probabilities that a sequence
-// does not know are the student's own of now.
-torch::Tensor policy_weights(const PredictedTokens& predicted, std::span<const Sequence> sequences,
+// normaliser 1: d loss / d log p(token) does not depend on anything else. student: log-probabilities of now.
+torch::Tensor policy_weights(const torch::Tensor& student, const torch::Tensor& sampler,
+                             const torch::Tensor& advantages, std::span<const Sequence> sequences,
                              const kernels::SampledAdvantageOptions& options);
+
+// HiddenStatisticsOptions without its weight, over the tokens whose weight is not 0 -> scalar, differentiable with
+// respect to the student's states; undefined where no token counts.
+torch::Tensor hidden_statistics(const PredictedTokens& predicted, const torch::Tensor& weights);
+
+// sum of weights times kernels::universal_logit_distance of the compared tokens / normaliser; token_losses [M], 0 for
+// tokens that have no counterpart. Logits exist for some rows at a time. The teacher has one head.
+kernels::FusedTokenDivergence universal_logit(const PredictedTokens& predicted, const UniversalLogitOptions& options,
+                                              const torch::Tensor& weights, double normaliser);
 
 // [M] of all completions -> [N, L], filled up with zeros, and back.
 torch::Tensor to_rows(const torch::Tensor& values, std::span<const Sequence> sequences);

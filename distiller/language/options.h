@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -11,78 +10,13 @@
 #include "core/fields.h"
 #include "core/options.h"
 #include "curriculum/options.h"
+#include "distiller/language/loss_options.h"
+#include "distiller/language/teacher_options.h"
 #include "distiller/run_options.h"
 #include "generator/rollout_options.h"
-#include "kernels/options.h"
 #include "language/views/view_options.h"
 
 namespace drystill::distiller {
-
-// Which weights the teacher has while the student changes.
-
-struct FrozenTeacher {
-  static constexpr std::string_view kKey = "weights";
-  static constexpr std::string_view kName = "frozen";
-
-  template <class Field>
-  void visit(Field&&) {}
-  bool operator==(const FrozenTeacher&) const = default;
-};
-
-// The student as it was before the first step.
-struct InitialTeacher {
-  static constexpr std::string_view kKey = "weights";
-  static constexpr std::string_view kName = "initial";
-
-  template <class Field>
-  void visit(Field&&) {}
-  bool operator==(const InitialTeacher&) const = default;
-};
-
-// An exponential moving average of the student: w <- w + rate (student - w) after every `every`-th step.
-struct EmaTeacher {
-  static constexpr std::string_view kKey = "weights";
-  static constexpr std::string_view kName = "ema";
-  double rate = 0.05;
-  std::int64_t every = 1;
-
-  template <class Field>
-  void visit(Field&& field) {
-    field("rate", rate, "share of the student that every update takes over", between(0, 1));
-    field("every", every, "steps between updates", at_least(1));
-  }
-  bool operator==(const EmaTeacher&) const = default;
-};
-
-// The student's own weights of this very step, without a gradient.
-struct LiveTeacher {
-  static constexpr std::string_view kKey = "weights";
-  static constexpr std::string_view kName = "live";
-
-  template <class Field>
-  void visit(Field&&) {}
-  bool operator==(const LiveTeacher&) const = default;
-};
-
-using TeacherWeights = std::variant<FrozenTeacher, InitialTeacher, EmaTeacher, LiveTeacher>;
-
-struct LanguageTeacherOptions {
-  std::string model;
-  TeacherWeights weights = FrozenTeacher{};
-
-  template <class Field>
-  void visit(Field&& field) {
-    field("model", model, "Hugging Face folder or .gguf; left out with initial, ema and live: the student's");
-    field("weights", weights, "which weights it has while the student changes");
-  }
-  std::vector<Problem> problems() const {
-    if (model.empty() && std::holds_alternative<FrozenTeacher>(weights)) {
-      return {{"model", "is missing; only the weights initial, ema and live go without"}};
-    }
-    return {};
-  }
-  bool operator==(const LanguageTeacherOptions&) const = default;
-};
 
 struct LanguageStudentOptions {
   std::string from = "teacher";
@@ -143,46 +77,6 @@ struct KvPrefixParameters {
 
 using TrainableOptions = std::variant<AllParameters, LoraParameters, KvPrefixParameters>;
 
-// What a token's loss is averaged over.
-enum class Aggregation { kTokenMean, kSequenceMean, kConstantLength };
-constexpr auto enum_names(Aggregation) {
-  return std::to_array<std::string_view>({"token_mean", "sequence_mean", "constant_length"});
-}
-
-// The sampled reverse-KL advantage (kernels/sampled_advantage.h) in place of, or beside, the divergence.
-struct AdvantageOptions {
-  double weight = 1;
-  kernels::SampledAdvantageOptions method;
-
-  template <class Field>
-  void visit(Field&& field) {
-    field("weight", weight, "of this term", at_least(0));
-    method.visit(field);
-  }
-  bool operator==(const AdvantageOptions&) const = default;
-};
-
-// What the student minimises on the tokens of a completion: a weighted sum of terms.
-struct LanguageLossOptions {
-  double divergence_weight = 1;
-  kernels::TokenDivergenceOptions divergence;
-  double cross_entropy = 0;
-  std::optional<AdvantageOptions> advantage;
-  Aggregation aggregation = Aggregation::kTokenMean;
-  std::int64_t skip_first = 0;
-
-  template <class Field>
-  void visit(Field&& field) {
-    field("divergence_weight", divergence_weight, "weight of the divergence; 0: not computed", at_least(0));
-    field("divergence", divergence, "between teacher and student at every token");
-    field("cross_entropy", cross_entropy, "weight of -log p_student of the completion's own tokens", at_least(0));
-    field("advantage", advantage, "sampled reverse-KL advantage, for completions that the student wrote");
-    field("aggregation", aggregation, "what a token's loss is averaged over, always for the whole optimizer batch");
-    field("skip_first", skip_first, "tokens at the begin of a completion without a loss", at_least(0));
-  }
-  bool operator==(const LanguageLossOptions&) const = default;
-};
-
 // Real held-out text, for reports only.
 struct TextEvaluationOptions {
   std::vector<std::string> texts;
@@ -220,7 +114,9 @@ struct DistillLanguageModel {
   std::int64_t micro_batch = 8;
   std::int64_t draw = 64;
   std::int64_t longest = 1024;
+  std::int64_t replay_top_k = 0;
   double clip_gradient = 1;
+  bool gradient_checkpointing = false;
   std::optional<TextEvaluationOptions> evaluation;
 
   template <class Field>
@@ -242,14 +138,49 @@ struct DistillLanguageModel {
     field("optimizer", optimizer, "student's optimizer");
     field("schedule", schedule, "student's learning rate over the run");
     field("batch", batch, "sequences a step", at_least(1));
-    field("micro_batch", micro_batch, "sequences at once: less memory, the same result (advantage.whiten: of these)",
+    field("micro_batch", micro_batch, "sequences at once: less memory, the same result (hidden_statistics: of these)",
           at_least(1));
+    field(
+        "replay_top_k", replay_top_k,
+        "words of the teacher that the replay bank keeps with every token, so that no teacher runs for sequences that "
+        "come back; 0: none",
+        at_least(0));
     field("draw", draw, "sequences made at a time, for several steps", at_least(1));
     field("longest", longest, "tokens of a sequence, prompt and completion, at most", at_least(2));
     field("clip_gradient", clip_gradient, "largest norm of all gradients together; 0: no limit", at_least(0));
+    field("gradient_checkpointing", gradient_checkpointing,
+          "compute each layer of the student again in the backward pass: less memory, the same gradient");
     field("evaluation", evaluation, "real held-out text for reports only; training never opens it");
   }
+  std::vector<Problem> problems() const;
   bool operator==(const DistillLanguageModel&) const = default;
 };
+
+inline std::vector<Problem> DistillLanguageModel::problems() const {
+  const bool top_k = loss.divergence.support == kernels::TokenSupport::kTeacherTopK;
+  const bool uses_divergence = loss.divergence_weight > 0;
+  if (std::holds_alternative<CachedTeacher>(teacher.weights)) {
+    if (uses_divergence && !top_k) {
+      return {{"loss", "needs `divergence.support: teacher_top_k` with a cached teacher: its file has no other words"}};
+    }
+    if (loss.advantage || loss.hidden_statistics || loss.universal_logit) {
+      return {{"loss", "has a term (advantage, hidden_statistics, universal_logit) that a cached teacher cannot give"}};
+    }
+    if (replay.capacity > 0) return {{"replay", "has no use with a cached teacher, whose sequences all come back"}};
+  }
+  if (replay_top_k > 0) {
+    const bool stays = std::holds_alternative<FrozenTeacher>(teacher.weights) ||
+                       std::holds_alternative<InitialTeacher>(teacher.weights) ||
+                       std::holds_alternative<EnsembleTeacher>(teacher.weights);
+    if (!stays) return {{"replay_top_k", "needs a teacher that stays as it is: frozen, initial or ensemble"}};
+    if (!uses_divergence || !top_k || loss.divergence.k > replay_top_k) {
+      return {{"replay_top_k", "needs `loss.divergence.support: teacher_top_k` with a k that is not larger"}};
+    }
+    if (loss.advantage || loss.hidden_statistics || loss.universal_logit) {
+      return {{"replay_top_k", "cannot give what loss.advantage, hidden_statistics and universal_logit need"}};
+    }
+  }
+  return {};
+}
 
 }  // namespace drystill::distiller

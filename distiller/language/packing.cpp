@@ -9,28 +9,37 @@
 
 namespace drystill::distiller {
 
+namespace {
+
+const std::vector<std::int64_t>& prompt_of(const Sequence& sequence, Side side) {
+  return side == Side::kTeacher ? sequence.teacher_prompt : sequence.student_prompt;
+}
+
+const std::vector<std::int64_t>& completion_of(const Sequence& sequence, Side side) {
+  const bool own = side == Side::kTeacher && !sequence.teacher_completion.empty();
+  return own ? sequence.teacher_completion : sequence.completion;
+}
+
+}  // namespace
+
 PackedView pack(std::span<const Sequence> sequences, Side side, torch::Device device) {
   const auto rows = static_cast<std::int64_t>(sequences.size());
-  const auto prompt_of = [&](const Sequence& sequence) -> const std::vector<std::int64_t>& {
-    return side == Side::kTeacher ? sequence.teacher_prompt : sequence.student_prompt;
-  };
   std::int64_t width = 1;
   for (const Sequence& sequence : sequences) {
-    width = std::max<std::int64_t>(width, std::ssize(prompt_of(sequence)) + std::ssize(sequence.completion) - 1);
+    const std::int64_t length = std::ssize(prompt_of(sequence, side)) + std::ssize(completion_of(sequence, side)) - 1;
+    width = std::max<std::int64_t>(width, length);
   }
   torch::Tensor ids = at::zeros({rows, width}, torch::kInt64), mask = at::zeros({rows, width}, torch::kBool);
   std::vector<std::int64_t> predictors;
   for (std::int64_t row = 0; row < rows; ++row) {
     const Sequence& sequence = sequences[static_cast<std::size_t>(row)];
-    const auto& prompt = prompt_of(sequence);
+    const auto &prompt = prompt_of(sequence, side), &completion = completion_of(sequence, side);
     auto* out = ids.mutable_data_ptr<std::int64_t>() + row * width;
     std::ranges::copy(prompt, out);
-    if (!sequence.completion.empty()) {
-      std::copy(sequence.completion.begin(), sequence.completion.end() - 1, out + prompt.size());
-    }
-    const std::int64_t length = std::ssize(prompt) + std::max<std::int64_t>(std::ssize(sequence.completion) - 1, 0);
+    if (!completion.empty()) std::copy(completion.begin(), completion.end() - 1, out + prompt.size());
+    const std::int64_t length = std::ssize(prompt) + std::max<std::int64_t>(std::ssize(completion) - 1, 0);
     std::fill_n(mask.mutable_data_ptr<bool>() + row * width, length, true);
-    for (std::int64_t t = 0; t < std::ssize(sequence.completion); ++t) {
+    for (std::int64_t t = 0; t < std::ssize(completion); ++t) {
       predictors.push_back(row * width + std::ssize(prompt) - 1 + t);
     }
   }

@@ -18,7 +18,7 @@ struct PackedView {
   torch::Tensor predictors;     // int64 [M]: the places in [N * T] whose hidden states predict the completions' tokens
 };
 
-// The M tokens of all completions, in the order of `sequences`: the same in both views.
+// The M tokens of all completions, in the order of `sequences`: the same in both views, unless the tokenizers differ.
 PackedView pack(std::span<const Sequence> sequences, Side side, torch::Device device);
 torch::Tensor completion_tokens(std::span<const Sequence> sequences, torch::Device device);  // int64 [M]
 

@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "core/error.h"
-#include "distiller/language/sequence_codec.h"
 #include "distiller/replay.h"
 
 namespace drystill::distiller {
@@ -15,16 +14,32 @@ double share(std::int64_t part, std::int64_t whole) {
   return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
 }
 
+// At most `room` tokens of the completion, for either model.
+void cut(Sequence& sequence, std::size_t room) {
+  const auto shorten = [room](auto& list) { list.resize(std::min(list.size(), room)); };
+  shorten(sequence.completion);
+  shorten(sequence.sampler_log_probabilities);
+  shorten(sequence.importance);
+  shorten(sequence.teacher_completion);
+  std::size_t pairs = 0;  // both ascend
+  while (pairs < sequence.student_places.size() && sequence.student_places[pairs] < std::ssize(sequence.completion) &&
+         sequence.teacher_places[pairs] < std::ssize(sequence.teacher_completion)) {
+    ++pairs;
+  }
+  sequence.student_places.resize(pairs);
+  sequence.teacher_places.resize(pairs);
+}
+
 }  // namespace
 
 RolloutInput::RolloutInput(const RolloutInputOptions& options, generator::RolloutSource& rollouts,
-                           const language::View& teacher_view, const language::View& student_view,
-                           Divergences divergences, SeedStreams& seeds)
+                           const language::View& teacher_view, const language::View& student_view, Teacher teacher,
+                           SeedStreams& seeds)
     : options_(options),
       rollouts_(rollouts),
       teacher_view_(teacher_view),
       student_view_(student_view),
-      divergences_(std::move(divergences)),
+      teacher_(std::move(teacher)),
       replay_draws_(seeds.cpu_stream("replay.draw")),
       bank_(options.replay) {}
 
@@ -41,16 +56,18 @@ std::vector<Sequence> RolloutInput::render(const std::vector<generator::Rollout>
                       .sampler_log_probabilities = rollout.log_probabilities,
                       .importance = rollout.importance,
                       .weight = rollout.weight};
+    if (options_.tokenizers && !translate_completion(*options_.tokenizers, rollout.by_student, sequence)) continue;
     const std::int64_t prompt = std::max(std::ssize(sequence.teacher_prompt), std::ssize(sequence.student_prompt));
     const std::int64_t room = options_.longest - prompt;
     if (room <= 0) continue;
-    const auto kept = static_cast<std::size_t>(std::min<std::int64_t>(room, std::ssize(sequence.completion)));
-    sequence.completion.resize(kept);
-    if (!sequence.sampler_log_probabilities.empty()) sequence.sampler_log_probabilities.resize(kept);
-    if (!sequence.importance.empty()) sequence.importance.resize(kept);
+    cut(sequence, static_cast<std::size_t>(room));
     sequences.push_back(std::move(sequence));
   }
   return sequences;
+}
+
+RowSize RolloutInput::row_size(std::int64_t top_k) const {
+  return {.longest = options_.longest, .top_k = top_k, .two_tokenizers = options_.tokenizers.has_value()};
 }
 
 void RolloutInput::refill(const curriculum::StagePlan& plan) {
@@ -58,6 +75,7 @@ void RolloutInput::refill(const curriculum::StagePlan& plan) {
   const curriculum::RolloutPlan rollout_plan = curriculum::plan_rollouts(options_.ramps, plan.progress);
   for (int attempt = 0; std::ssize(waiting_) < options_.batch && attempt < kAttempts * options_.batch; ++attempt) {
     const auto drawn = rollouts_.draw({.count = options_.draw * options_.candidates,
+                                       .batch = options_.batch * options_.candidates,
                                        .length_factor = rollout_plan.length,
                                        .temperature_factor = rollout_plan.temperature});
     std::int64_t tokens = 0, finished = 0;
@@ -77,7 +95,7 @@ void RolloutInput::refill(const curriculum::StagePlan& plan) {
       std::ranges::move(sequences, std::back_inserter(waiting_));
       continue;
     }
-    const std::vector<double> divergences = divergences_(sequences);
+    const std::vector<double> divergences = teacher_.divergences(sequences);
     double kept_divergence = 0, divergence = 0;
     for (const double value : divergences) divergence += value;
     const auto kept = curriculum::select_window(divergences, rollout_plan);
@@ -108,9 +126,10 @@ Batch RolloutInput::next(const curriculum::StagePlan& plan) {
     waiting_.pop_front();
   }
   if (options_.replay.capacity == 0) return batch;
+  if (options_.top_k > 0) teacher_.remember(batch.sequences, options_.top_k);
 
   std::vector<torch::Tensor> rows;
-  for (const Sequence& sequence : batch.sequences) rows.push_back(encode(sequence, options_.longest));
+  for (const Sequence& sequence : batch.sequences) rows.push_back(encode(sequence, row_size(options_.top_k)));
   const std::int64_t fresh_count = std::ssize(batch.sequences);
   torch::Tensor drawn;
   if (replayed > 0) {
@@ -141,7 +160,7 @@ void RolloutInput::save(StateWriter writer) const {
   writer.integer("tokens_written", tokens_written_);
   writer.integer("waiting", std::ssize(waiting_));
   std::vector<torch::Tensor> rows;
-  for (const Sequence& sequence : waiting_) rows.push_back(encode(sequence, options_.longest));
+  for (const Sequence& sequence : waiting_) rows.push_back(encode(sequence, row_size(0)));
   if (!rows.empty()) writer.tensor("waiting_rows", at::stack(rows));
   save_metrics(writer, "metric", newest_);
 }

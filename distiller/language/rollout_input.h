@@ -3,11 +3,14 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "curriculum/replay_bank.h"
 #include "curriculum/rollout_ramps.h"
 #include "distiller/language/options.h"
 #include "distiller/language/sequence.h"
+#include "distiller/language/sequence_codec.h"
+#include "distiller/language/two_tokenizers.h"
 #include "distiller/loop.h"
 #include "generator/rollouts/rollout_source.h"
 
@@ -18,19 +21,26 @@ struct RolloutInputOptions {
   std::int64_t draw = 64;
   std::int64_t candidates = 1;
   std::int64_t longest = 1024;
+  std::int64_t top_k = 0;  // words of the teacher kept with every token in the bank
   curriculum::RolloutRampOptions ramps;
   curriculum::ReplayOptions replay;
+  std::optional<TwoTokenizers> tokenizers;  // where teacher and student read with different ones
 };
 
 // Batches of completions: every few steps a draw of rollouts, of which the curriculum's window of divergence is kept;
 // each batch is fresh sequences plus, once the bank holds a batch, some that come back.
 class RolloutInput final : public InputSource {
  public:
-  // Mean divergence of each sequence, for the window. Not called where it keeps everything.
-  using Divergences = std::function<std::vector<double>(std::span<const Sequence>)>;
+  // What is asked of the teacher.
+  struct Teacher {
+    // Mean divergence of each sequence, for the window. Not called where it keeps everything.
+    std::function<std::vector<double>(std::span<const Sequence>)> divergences;
+    // Writes its k likeliest words into the sequences. Called with `top_k` only.
+    std::function<void(std::span<Sequence>, std::int64_t k)> remember;
+  };
 
   RolloutInput(const RolloutInputOptions& options, generator::RolloutSource& rollouts,
-               const language::View& teacher_view, const language::View& student_view, Divergences divergences,
+               const language::View& teacher_view, const language::View& student_view, Teacher teacher,
                SeedStreams& seeds);
 
   Batch next(const curriculum::StagePlan& plan) override;
@@ -42,6 +52,7 @@ class RolloutInput final : public InputSource {
   std::int64_t tokens_written() const { return tokens_written_; }
 
  private:
+  RowSize row_size(std::int64_t top_k) const;
   void refill(const curriculum::StagePlan& plan);
   std::vector<Sequence> render(const std::vector<generator::Rollout>& rollouts) const;
 
@@ -49,7 +60,7 @@ class RolloutInput final : public InputSource {
   generator::RolloutSource& rollouts_;
   const language::View& teacher_view_;
   const language::View& student_view_;
-  Divergences divergences_;
+  Teacher teacher_;
   at::Generator replay_draws_;
   std::deque<Sequence> waiting_;
   curriculum::ReplayBank bank_;  // rows of sequence_codec.h

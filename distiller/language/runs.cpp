@@ -1,16 +1,15 @@
 #include "distiller/language/runs.h"
 
-#include "core/device.h"
 #include "core/error.h"
 #include "core/threads.h"
+#include "distiller/language/cached_input.h"
 #include "distiller/language/evaluator.h"
 #include "distiller/language/learner.h"
-#include "distiller/language/rollout_input.h"
+#include "distiller/language/rollout_parts.h"
+#include "distiller/language/run_models.h"
 #include "distiller/language/student.h"
-#include "generator/rollouts/language_actor.h"
-#include "generator/rollouts/mixed_actor.h"
+#include "distiller/language/teacher_cache.h"
 #include "language/load_language_model.h"
-#include "language/models/layer_subset.h"
 
 namespace drystill::distiller {
 namespace {
@@ -21,61 +20,7 @@ std::int64_t count_parameters(const std::vector<torch::Tensor>& parameters) {
   return total;
 }
 
-// Both models and what they read with.
-struct Models {
-  std::shared_ptr<language::CausalLm> teacher;  // null: the student's own weights
-  std::shared_ptr<language::CausalLm> student;
-  language::Tokenizer teacher_tokenizer;
-  language::Tokenizer student_tokenizer;
-  std::string student_source;
-};
-
-Models load_models(const DistillLanguageModel& options) {
-  const auto& [from, layers] = options.student;
-  if (from == "teacher" && options.teacher.model.empty()) {
-    throw ConfigError("student.from is 'teacher', but teacher.model is missing");
-  }
-  const std::string source = from == "teacher" ? options.teacher.model : from;
-  auto origin = language::load_language_model(source, torch::kFloat32);
-  Models models{.teacher = nullptr,
-                .student = layers.empty() ? origin.model->copy() : language::make_from_layers(*origin.model, layers),
-                .teacher_tokenizer = origin.tokenizer,
-                .student_tokenizer = origin.tokenizer,
-                .student_source = source};
-  if (!std::holds_alternative<FrozenTeacher>(options.teacher.weights)) return models;
-  if (options.teacher.model == source) {
-    models.teacher = origin.model;
-  } else {
-    auto teacher = language::load_language_model(options.teacher.model, torch::kFloat32);
-    models.teacher = teacher.model;
-    models.teacher_tokenizer = teacher.tokenizer;
-  }
-  if (const auto difference = language::vocabulary_difference(models.teacher_tokenizer, models.student_tokenizer)) {
-    throw InputError(options.teacher.model + " and " + source + ": the vocabularies of teacher and student differ: " +
-                     difference->message() + "; distillation token by token needs one tokenizer");
-  }
-  return models;
-}
-
-void set_precision(Models& models, const PrecisionOptions& precision) {
-  if (!precision.bfloat16) return;
-  if (models.teacher) models.teacher->to(torch::kBFloat16);
-  models.student->set_compute_dtype(torch::kBFloat16);  // its weights stay float32: the optimizer's masters
-}
-
-std::vector<std::int64_t> prefix_tokens(const DistillLanguageModel& options, const language::Tokenizer& tokenizer,
-                                        const RunEnvironment& environment) {
-  const auto* prefix = std::get_if<KvPrefixParameters>(&options.trainable);
-  if (prefix == nullptr) return {};
-  std::vector<std::int64_t> tokens;
-  for (const std::string& text : environment.open_texts({prefix->text})) {
-    const auto more = tokenizer.encode(text);
-    tokens.insert(tokens.end(), more.begin(), more.end());
-  }
-  return tokens;
-}
-
-std::filesystem::path save_student(const LanguageStudent& student, const Models& models, const RunOptions& run,
+std::filesystem::path save_student(const LanguageStudent& student, const RunModels& models, const RunOptions& run,
                                    const RunResult& result, const std::filesystem::path& folder) {
   const std::filesystem::path target = folder / "student";
   if (student.adapter()) {
@@ -90,74 +35,55 @@ std::filesystem::path save_student(const LanguageStudent& student, const Models&
   return target;
 }
 
+TeacherCache open_cache(const std::string& file, const LanguageLossOptions& loss,
+                        const language::Tokenizer& tokenizer) {
+  TeacherCache cache{file};
+  if (cache.facts().vocabulary != language::vocabulary_fingerprint(tokenizer)) {
+    throw InputError(file + ": was written by a teacher of another vocabulary (" + cache.facts().teacher +
+                     ") than the student's; distillation token by token needs one tokenizer");
+  }
+  if (loss.divergence_weight > 0 && loss.divergence.k > cache.facts().k && cache.facts().k < cache.facts().words) {
+    throw ConfigError("loss.divergence.k: is " + std::to_string(loss.divergence.k) + ", but " + file + " keeps " +
+                      std::to_string(cache.facts().k) + " words a token; lower it, or write the file with --k");
+  }
+  return cache;
+}
+
 }  // namespace
 
 TrainingResult distill_language_model(const DistillLanguageModel& options, const RunEnvironment& environment) {
   limit_threads(options.run.threads);
-  const torch::Device device = parse_device(options.run.device);
-  if (!device.is_cpu()) {
-    throw ConfigError("device: language models run on the CPU for now; set `device: cpu`");
-  }
+  const torch::Device device = cpu_only(options.run.device);
   SeedStreams seeds(static_cast<std::uint64_t>(options.run.seed), device);
-  Models models = load_models(options);
-  const language::PromptEncoder encoder(models.student_tokenizer);
+  RunModels models = load_run_models(options);
   LanguageStudent student(models.student, options.trainable,
-                          prefix_tokens(options, models.student_tokenizer, environment), seeds);
-  set_precision(models, options.run.precision);
+                          prefix_tokens(options.trainable, models.student_tokenizer, environment.open_texts), seeds);
+  models.set_precision(options.run.precision);
 
   const std::int64_t total_steps = options.run.loop.total_steps();
-  LanguageLearner learner({.loss = options.loss,
-                           .optimizer = options.optimizer,
-                           .schedule = options.schedule,
-                           .total_steps = total_steps,
-                           .micro_batch = options.micro_batch,
-                           .longest = options.longest,
-                           .clip_gradient = options.clip_gradient},
-                          student, make_language_teacher(options.teacher.weights, models.teacher, models.student),
+  LanguageLearnerOptions to_learn = learner_options(options, models);
+  std::optional<TeacherCache> cache;
+  if (const auto* cached = std::get_if<CachedTeacher>(&options.teacher.weights)) {
+    cache.emplace(open_cache(cached->file, options.loss, models.student_tokenizer));
+    to_learn.cached_words = cache->facts().words;
+  }
+  LanguageLearner learner(to_learn, student, make_language_teacher(options.teacher.weights, models.teachers, student),
                           device);
-
-  const auto dtype = options.run.precision.bfloat16 ? torch::kBFloat16 : torch::kFloat32;
-  const language::View teacher_view(options.teacher_view, encoder), student_view(options.student_view, encoder);
-  generator::LanguageActor teacher_actor(learner.teacher().model(), encoder, dtype, options.rollout.sampling_batch);
-  generator::LanguageActor student_actor(*models.student, encoder, dtype, options.rollout.sampling_batch,
-                                         student.prefix().get());
-  learner.on_step([&] {
-    student_actor.weights_changed();
-    const auto& weights = options.teacher.weights;
-    const bool moves = std::holds_alternative<EmaTeacher>(weights) || std::holds_alternative<LiveTeacher>(weights);
-    if (moves) teacher_actor.weights_changed();
-  });
-  generator::LanguageMixedActor mixed_actor(learner.teacher().model(), *models.student);
-  generator::RolloutSource rollouts(
-      options.rollout, {.prompts = generator::make_prompt_source(
-                            options.rollout.prompts, {.encoder = encoder,
-                                                      .teacher = teacher_actor,
-                                                      .open_texts = environment.open_texts,
-                                                      .completion_length = options.rollout.sampling.max_new_tokens,
-                                                      .seeds = seeds}),
-                        .teacher = teacher_actor,
-                        .student = student_actor,
-                        .mixed = &mixed_actor,
-                        .teacher_view = teacher_view,
-                        .student_view = student_view,
-                        .encoder = encoder,
-                        .seeds = seeds});
-  RolloutInput source(
-      {.batch = options.batch,
-       .draw = options.draw,
-       .candidates = options.candidates,
-       .longest = options.longest,
-       .ramps = options.ramps,
-       .replay = options.replay},
-      rollouts, teacher_view, student_view,
-      [&](std::span<const Sequence> sequences) { return learner.divergences(sequences); }, seeds);
+  std::optional<RolloutParts> rollouts;
+  std::optional<CachedInput> cached_input;
+  if (cache) {
+    cached_input.emplace(*cache, options.batch, options.longest, seeds);
+  } else {
+    rollouts.emplace(options, models, student, learner, environment.open_texts, seeds);
+    learner.on_step([&] { rollouts->student_changed(); });
+  }
   const auto scheduler = curriculum::make_scheduler(options.curriculum, total_steps, options.run.loop.epoch_steps);
 
   std::optional<TextEvaluator> evaluator;
   if (options.evaluation) {
     evaluator.emplace(*options.evaluation, environment.open_texts(options.evaluation->texts), models.student_tokenizer);
   }
-  LoopParts parts{.source = source,
+  LoopParts parts{.source = cache ? static_cast<InputSource&>(*cached_input) : rollouts->input(),
                   .learner = learner,
                   .scheduler = *scheduler,
                   .seeds = seeds,
@@ -167,27 +93,56 @@ TrainingResult distill_language_model(const DistillLanguageModel& options, const
                   .draw_samples = {},
                   .checkpoints = environment.folder / "checkpoints"};
   if (evaluator) {
-    parts.evaluate = [&] { return evaluator->evaluate(student, learner.teacher().model()).metrics(); };
+    parts.evaluate = [&] {
+      if (learner.teacher() == nullptr) return evaluator->evaluate(student, nullptr).metrics();
+      const language::ModelMixture teacher = learner.teacher()->models();
+      return evaluator->evaluate(student, models.shared_vocabulary ? &teacher : nullptr).metrics();
+    };
   }
 
   TrainingResult result;
   result.loop = run_loop(options.run.loop, parts);
   result.model = save_student(student, models, options.run, result.loop, environment.folder);
-  result.counts = {{"tokens_written", source.tokens_written()},
-                   {"trained_parameters", count_parameters(student.trainable())},
-                   {"student_parameters", count_parameters(models.student->parameters())},
-                   {"teacher_parameters", count_parameters(learner.teacher().model().parameters())}};
+  result.counts = {{"trained_parameters", count_parameters(student.trainable())},
+                   {"student_parameters", count_parameters(models.student->parameters())}};
+  if (cache) {
+    result.counts.emplace_back("cached_sequences", cache->size());
+    return result;
+  }
+  std::int64_t teacher_parameters = 0;
+  for (const auto* model : learner.teacher()->models().models) {
+    teacher_parameters += count_parameters(model->parameters());
+  }
+  result.counts.emplace(result.counts.begin(), "tokens_written", rollouts->input().tokens_written());
+  result.counts.emplace_back("teacher_parameters", teacher_parameters);
   return result;
 }
 
 TextEvaluation evaluate_language_model(const DistillLanguageModel& options, const std::string& model,
                                        const generator::TextOpener& open_texts) {
-  const std::string teacher_source = options.teacher.model.empty() ? options.student.from : options.teacher.model;
-  const auto teacher = language::load_language_model(teacher_source);
   const auto student = language::load_language_model(model);
+  std::vector<std::shared_ptr<language::CausalLm>> teachers;
+  language::ModelMixture mixture;
+  bool knows_words = !std::holds_alternative<CachedTeacher>(options.teacher.weights);
+  const auto add = [&](const std::string& source, double share) {
+    auto teacher = language::load_language_model(source);
+    knows_words = knows_words && language::same_vocabulary(teacher.tokenizer, student.tokenizer);
+    teachers.push_back(std::move(teacher.model));
+    mixture.models.push_back(teachers.back().get());
+    mixture.shares.push_back(share);
+  };
+  const std::string& own = options.teacher.model.empty() ? options.student.from : options.teacher.model;
+  if (const auto* ensemble = std::get_if<EnsembleTeacher>(&options.teacher.weights)) {
+    add(own, ensemble->share);
+    for (const EnsembleMember& other : ensemble->others) add(other.model, other.share);
+    mixture.mean = ensemble->mean;
+  } else if (knows_words) {
+    add(own, 1);
+  }
   SeedStreams seeds(0);
   const TextEvaluator evaluator(*options.evaluation, open_texts(options.evaluation->texts), student.tokenizer);
-  return evaluator.evaluate(LanguageStudent(student.model, AllParameters{}, {}, seeds), *teacher.model);
+  return evaluator.evaluate(LanguageStudent(student.model, AllParameters{}, {}, seeds),
+                            knows_words ? &mixture : nullptr);
 }
 
 }  // namespace drystill::distiller

@@ -6,14 +6,28 @@
 namespace drystill::distiller {
 
 // One completion as both models see it. The completion is the same tokens behind both prompts, which have at least one
-// token each.
+// token each; only where the two models have tokenizers of their own it is the same text in different tokens.
 struct Sequence {
   std::vector<std::int64_t> teacher_prompt;
   std::vector<std::int64_t> student_prompt;
-  std::vector<std::int64_t> completion;
+  std::vector<std::int64_t> completion;          // in the student's tokens
   std::vector<float> sampler_log_probabilities;  // of each token of the completion; empty: unknown
   std::vector<float> importance;                 // of each token; empty: 1
   double weight = 1;                             // of the whole sequence
+
+  // The k likeliest words of the teacher at every token of the completion, row by row; empty: ask the teacher.
+  std::vector<std::int32_t> top_ids = {};
+  std::vector<float> top_log_probabilities = {};
+
+  // Two tokenizers only: the completion in the teacher's tokens, and which tokens are compared.
+  std::vector<std::int64_t> teacher_completion = {};
+  std::vector<std::int32_t> student_places = {};  // ascending, in `completion`
+  std::vector<std::int32_t> teacher_places = {};  // of the same size, in `teacher_completion`
 };
+
+// Words kept of each token; 0: none.
+inline std::int64_t top_k_of(const Sequence& sequence) {
+  return sequence.completion.empty() ? 0 : std::ssize(sequence.top_ids) / std::ssize(sequence.completion);
+}
 
 }  // namespace drystill::distiller

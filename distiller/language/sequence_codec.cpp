@@ -3,74 +3,95 @@
 #include <ATen/ops/zeros.h>
 
 #include <bit>
+#include <span>
+#include <type_traits>
 
 #include "core/error.h"
 
 namespace drystill::distiller {
 namespace {
 
-constexpr std::int64_t kHeader = 7;  // three lengths, two flags, the weight's two halves
+// The lengths of all lists, then the weight's two halves.
+constexpr std::int64_t kLengths = 10, kHeader = kLengths + 2;
+
+template <class T>
+std::int32_t bits_of(T value) {
+  if constexpr (std::is_same_v<T, float>) return std::bit_cast<std::int32_t>(value);
+  return static_cast<std::int32_t>(value);
+}
+
+// Calls `visit` with every list of numbers, in the row's order.
+template <class S, class Visit>
+void visit_lists(S& sequence, Visit&& visit) {
+  visit(sequence.teacher_prompt);
+  visit(sequence.student_prompt);
+  visit(sequence.completion);
+  visit(sequence.sampler_log_probabilities);
+  visit(sequence.importance);
+  visit(sequence.top_ids);
+  visit(sequence.top_log_probabilities);
+  visit(sequence.teacher_completion);
+  visit(sequence.student_places);
+  visit(sequence.teacher_places);
+}
 
 }  // namespace
 
-std::int64_t encoded_size(std::int64_t longest) {
-  return kHeader + 5 * longest;  // two prompts, the completion, two numbers a token of it
+std::int64_t encoded_size(const RowSize& size) {
+  // Two prompts, the completion and two numbers a token of it.
+  return kHeader + (5 + 2 * size.top_k + (size.two_tokenizers ? 3 : 0)) * size.longest;
 }
 
-torch::Tensor encode(const Sequence& sequence, std::int64_t longest) {
-  const std::int64_t completion = std::ssize(sequence.completion);
-  if (std::max(std::ssize(sequence.teacher_prompt), std::ssize(sequence.student_prompt)) > longest ||
-      completion > longest) {
-    throw InputError("[distiller.encode] a sequence has more than " + std::to_string(longest) + " tokens");
+torch::Tensor encode(const Sequence& sequence, const RowSize& size) {
+  std::int64_t numbers = 0;
+  visit_lists(sequence, [&](const auto& list) { numbers += std::ssize(list); });
+  const bool fits = std::ssize(sequence.teacher_prompt) <= size.longest &&
+                    std::ssize(sequence.student_prompt) <= size.longest &&
+                    std::ssize(sequence.completion) <= size.longest && kHeader + numbers <= encoded_size(size);
+  if (!fits) {
+    throw InputError("[distiller.encode] a sequence has more than " + std::to_string(size.longest) +
+                     " tokens, or more than its row has room for");
   }
-  torch::Tensor row = at::zeros({encoded_size(longest)}, torch::kInt32);
+  torch::Tensor row = at::zeros({encoded_size(size)}, torch::kInt32);
   auto* out = row.mutable_data_ptr<std::int32_t>();
+  visit_lists(sequence, [&](const auto& list) { *out++ = static_cast<std::int32_t>(list.size()); });
   const auto weight = std::bit_cast<std::uint64_t>(sequence.weight);
-  *out++ = static_cast<std::int32_t>(sequence.teacher_prompt.size());
-  *out++ = static_cast<std::int32_t>(sequence.student_prompt.size());
-  *out++ = static_cast<std::int32_t>(completion);
-  *out++ = sequence.sampler_log_probabilities.empty() ? 0 : 1;
-  *out++ = sequence.importance.empty() ? 0 : 1;
   *out++ = static_cast<std::int32_t>(weight >> 32);
   *out++ = static_cast<std::int32_t>(weight & 0xFFFFFFFFU);
-  for (const auto* tokens : {&sequence.teacher_prompt, &sequence.student_prompt, &sequence.completion}) {
-    for (const std::int64_t token : *tokens) *out++ = static_cast<std::int32_t>(token);
-  }
-  for (const auto* numbers : {&sequence.sampler_log_probabilities, &sequence.importance}) {
-    for (const float number : *numbers) *out++ = std::bit_cast<std::int32_t>(number);
-  }
+  visit_lists(sequence, [&](const auto& list) {
+    for (const auto value : list) *out++ = bits_of(value);
+  });
   return row;
 }
 
 Sequence decode(const torch::Tensor& row) {
   const torch::Tensor packed = row.to(torch::kCPU).contiguous();
-  const auto* in = packed.const_data_ptr<std::int32_t>();
-  const std::int64_t teacher = in[0], student = in[1], completion = in[2];
-  const bool has_log_probabilities = in[3] != 0, has_importance = in[4] != 0;
-  const std::int64_t numbers =
-      completion * (static_cast<int>(has_log_probabilities) + static_cast<int>(has_importance));
-  if (teacher < 0 || student < 0 || completion < 0 ||
-      kHeader + teacher + student + completion + numbers > packed.numel()) {
+  const std::span<const std::int32_t> all(packed.const_data_ptr<std::int32_t>(),
+                                          static_cast<std::size_t>(packed.numel()));
+  std::int64_t numbers = 0;
+  bool sound = std::ssize(all) >= kHeader;
+  for (std::int64_t i = 0; sound && i < kLengths; ++i) {
+    sound = all[static_cast<std::size_t>(i)] >= 0;
+    numbers += all[static_cast<std::size_t>(i)];
+  }
+  if (!sound || kHeader + numbers > std::ssize(all)) {
     throw InputError("[distiller.decode] a saved sequence is damaged: its lengths pass its row");
   }
   Sequence sequence;
-  sequence.weight = std::bit_cast<double>((std::uint64_t{static_cast<std::uint32_t>(in[5])} << 32) |
-                                          static_cast<std::uint32_t>(in[6]));
-  in += kHeader;
-  const auto take = [&]<class T>(std::vector<T>& into, std::int64_t count) {
-    for (std::int64_t i = 0; i < count; ++i) {
+  const auto* length = all.data();
+  sequence.weight = std::bit_cast<double>((std::uint64_t{static_cast<std::uint32_t>(all[kLengths])} << 32) |
+                                          static_cast<std::uint32_t>(all[kLengths + 1]));
+  const auto* in = all.data() + kHeader;
+  visit_lists(sequence, [&]<class T>(std::vector<T>& list) {
+    list.resize(static_cast<std::size_t>(*length++));
+    for (T& value : list) {
       if constexpr (std::is_same_v<T, float>) {
-        into.push_back(std::bit_cast<float>(*in++));
+        value = std::bit_cast<float>(*in++);
       } else {
-        into.push_back(*in++);
+        value = *in++;
       }
     }
-  };
-  take(sequence.teacher_prompt, teacher);
-  take(sequence.student_prompt, student);
-  take(sequence.completion, completion);
-  if (has_log_probabilities) take(sequence.sampler_log_probabilities, completion);
-  if (has_importance) take(sequence.importance, completion);
+  });
   return sequence;
 }
 

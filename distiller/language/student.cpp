@@ -29,10 +29,11 @@ LanguageStudent::LanguageStudent(std::shared_ptr<language::CausalLm> model, cons
   }
 }
 
-torch::Tensor LanguageStudent::hidden(const language::TokenBatch& tokens) const {
-  if (!prefix_) return model_->hidden(tokens);
+torch::Tensor LanguageStudent::hidden(const language::TokenBatch& tokens,
+                                      std::vector<torch::Tensor>* layer_states) const {
+  if (!prefix_) return model_->hidden(tokens, {.layer_states = layer_states});
   const language::PrefixKeyValues before = prefix_->key_values();
-  return model_->hidden(tokens, {.prefix = &before});
+  return model_->hidden(tokens, {.prefix = &before, .layer_states = layer_states});
 }
 
 }  // namespace drystill::distiller

@@ -19,7 +19,8 @@ class LanguageStudent {
   LanguageStudent(std::shared_ptr<language::CausalLm> model, const TrainableOptions& options,
                   const std::vector<std::int64_t>& prefix_tokens, SeedStreams& seeds);
 
-  torch::Tensor hidden(const language::TokenBatch& tokens) const;  // [N, T] -> [N, T, H]
+  // [N, T] -> [N, T, H]; `layer_states` gets what ForwardOptions says.
+  torch::Tensor hidden(const language::TokenBatch& tokens, std::vector<torch::Tensor>* layer_states = nullptr) const;
   const torch::Tensor& output_weight() const { return model_->output_weight(); }
 
   const std::shared_ptr<language::CausalLm>& model() const { return model_; }

@@ -1,12 +1,12 @@
 #pragma once
 
-#include <torch/types.h>
-
 #include <memory>
+#include <vector>
 
 #include "core/state.h"
 #include "distiller/language/options.h"
-#include "language/models/causal_lm.h"
+#include "distiller/language/student.h"
+#include "language/models/model_mixture.h"
 
 namespace drystill::distiller {
 
@@ -14,15 +14,19 @@ namespace drystill::distiller {
 class LanguageTeacher {
  public:
   virtual ~LanguageTeacher() = default;
-  virtual const language::CausalLm& model() const = 0;  // with the weights of now
-  virtual void after_step(std::int64_t) {}              // the student has taken step `step`, counted from 1
+  // One model, or several that speak as one, with the weights of now. The pointers stay valid as long as the teacher.
+  virtual language::ModelMixture models() const = 0;
+  virtual bool moves() const { return false; }  // whether its weights change with the student's
+  virtual void after_step(std::int64_t) {}      // the student has taken step `step`, counted from 1
   virtual void save(StateWriter) const {}
   virtual void load(const StateReader&) {}
 };
 
-// `loaded` is the teacher's own model, for frozen; null for the others, which start as `student`.
+// `loaded` are the teacher's own model and then an ensemble's others; empty for the weights that start as the student.
+// `student` outlives the teacher. Null for a cached teacher, which has no model. Throws ConfigError for weights that
+// follow a student which is a prefix of keys and values: its model's never change.
 std::unique_ptr<LanguageTeacher> make_language_teacher(const TeacherWeights& weights,
-                                                       std::shared_ptr<language::CausalLm> loaded,
-                                                       std::shared_ptr<const language::CausalLm> student);
+                                                       std::vector<std::shared_ptr<language::CausalLm>> loaded,
+                                                       const LanguageStudent& student);
 
 }  // namespace drystill::distiller

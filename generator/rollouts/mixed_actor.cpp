@@ -1,13 +1,11 @@
 #include "generator/rollouts/mixed_actor.h"
 
 #include <ATen/ops/logaddexp.h>
-#include <ATen/ops/ones.h>
-#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <cmath>
 
-#include "language/models/kv_cache.h"
+#include "generator/rollouts/mixture_progress.h"
 #include "language/sampling/sampler.h"
 
 namespace drystill::generator {
@@ -15,47 +13,17 @@ namespace {
 
 using Prompts = std::span<const std::vector<std::int64_t>>;
 
-// Prompts side by side, padded on the left, and one model's progress behind them.
-class Progressing {
- public:
-  Progressing(const language::CausalLm& model, Prompts prompts, std::int64_t new_tokens) : model_(model) {
-    std::size_t width = 1;
-    for (const auto& prompt : prompts) width = std::max(width, prompt.size());
-    const auto rows = static_cast<std::int64_t>(prompts.size());
-    const auto columns = static_cast<std::int64_t>(width);
-    batch_.ids = at::zeros({rows, columns}, torch::kInt64);
-    batch_.mask = at::zeros({rows, columns}, torch::kBool);
-    for (std::size_t row = 0; row < prompts.size(); ++row) {
-      const std::size_t begin = (row + 1) * width - prompts[row].size();
-      std::ranges::copy(prompts[row], batch_.ids.mutable_data_ptr<std::int64_t>() + begin);
-      std::fill_n(batch_.mask.mutable_data_ptr<bool>() + begin, prompts[row].size(), true);
-    }
-    cache_.emplace(model.options(), rows, columns + new_tokens, model.compute_dtype());
-  }
-
-  torch::Tensor next_logits() {  // [N, V] float32
-    const torch::Tensor hidden = model_.hidden(batch_, {.cache = &*cache_});
-    return model_.head(hidden.select(1, hidden.size(1) - 1)).to(torch::kFloat32);
-  }
-  void append(const torch::Tensor& ids) { batch_ = {.ids = ids.unsqueeze(1), .mask = {}, .positions = {}}; }
-
- private:
-  const language::CausalLm& model_;
-  language::TokenBatch batch_;
-  std::optional<language::KvCache> cache_;
-};
-
 }  // namespace
 
-LanguageMixedActor::LanguageMixedActor(const language::CausalLm& teacher, const language::CausalLm& student)
-    : teacher_(teacher), student_(student) {}
+LanguageMixedActor::LanguageMixedActor(language::ModelMixture teacher, const language::CausalLm& student)
+    : teacher_(std::move(teacher)), student_(student) {}
 
 std::vector<MixedActor::Mixed> LanguageMixedActor::write(Prompts teacher_prompts, Prompts student_prompts,
                                                          double teacher_share,
                                                          const language::SamplingOptions& options) {
   const torch::NoGradGuard no_grad;
   std::vector<std::int64_t> stop_ids = options.stop_ids;
-  const auto& own = teacher_.options().eos_tokens;
+  const auto& own = teacher_.models.front()->options().eos_tokens;
   stop_ids.insert(stop_ids.end(), own.begin(), own.end());
   // The temperature acts on each distribution; the mixture itself is sampled as it is.
   language::SamplingOptions mixture_options = options;
@@ -63,8 +31,8 @@ std::vector<MixedActor::Mixed> LanguageMixedActor::write(Prompts teacher_prompts
   const double temperature = std::max(options.temperature, 1e-3);
   const language::Sampler sampler(mixture_options, stop_ids);
 
-  Progressing teacher(teacher_, teacher_prompts, options.max_new_tokens);
-  Progressing student(student_, student_prompts, options.max_new_tokens);
+  MixtureProgress teacher(teacher_, teacher_prompts, options.max_new_tokens);
+  MixtureProgress student(language::alone(student_), student_prompts, options.max_new_tokens);
   std::vector<Mixed> mixed(teacher_prompts.size());
   std::size_t open = mixed.size();
   for (std::int64_t step = 0; step < options.max_new_tokens && open > 0; ++step) {

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "generator/rollouts/rollout_source.h"
-#include "language/models/causal_lm.h"
+#include "language/models/model_mixture.h"
 
 namespace drystill::generator {
 
@@ -9,15 +9,15 @@ namespace drystill::generator {
 // model behind its own prompt. Both models run token by token with a KvCache.
 class LanguageMixedActor final : public MixedActor {
  public:
-  // Both models share a vocabulary and outlive the actor.
-  LanguageMixedActor(const language::CausalLm& teacher, const language::CausalLm& student);
+  // All models share a vocabulary and outlive the actor.
+  LanguageMixedActor(language::ModelMixture teacher, const language::CausalLm& student);
 
   std::vector<Mixed> write(std::span<const std::vector<std::int64_t>> teacher_prompts,
                            std::span<const std::vector<std::int64_t>> student_prompts, double teacher_share,
                            const language::SamplingOptions& options) override;
 
  private:
-  const language::CausalLm& teacher_;
+  language::ModelMixture teacher_;
   const language::CausalLm& student_;
 };
 

@@ -66,9 +66,12 @@ RolloutSource::RolloutSource(const RolloutOptions& options, RolloutParts parts)
       sampling_random_(parts_.seeds.cpu_stream("rollout.sampling")),
       verifier_(make_verifier(options.verifier)) {}
 
-Author RolloutSource::author_of_batch() {
+Author RolloutSource::current_author(std::int64_t batch) {
   if (options_.author != Author::kMixture) return options_.author;
-  return random_unit(author_random_) < options_.student_share ? Author::kStudent : Author::kTeacher;
+  if (author_left_ > 0) return author_;
+  author_ = random_unit(author_random_) < options_.student_share ? Author::kStudent : Author::kTeacher;
+  author_left_ = options_.mixture_per == MixtureUnit::kSequence ? options_.group : std::max(batch, options_.group);
+  return author_;
 }
 
 // Whether the author can see the item now, and both models once it has what is known of it after writing.
@@ -86,7 +89,8 @@ void RolloutSource::verify(std::vector<Rollout>& rollouts) {
   std::vector<std::string> texts;
   std::int64_t accepted = 0;
   for (Rollout& rollout : rollouts) {
-    texts.push_back(parts_.encoder.decode(rollout.completion));
+    const bool teachers = parts_.teacher_encoder != nullptr && !rollout.by_student;
+    texts.push_back((teachers ? *parts_.teacher_encoder : parts_.encoder).decode(rollout.completion));
     Verdict verdict = verifier_->check(texts.back(), rollout.item);
     rollout.reward = verdict.accepted ? 1 : 0;
     accepted += verdict.accepted ? 1 : 0;
@@ -102,15 +106,19 @@ void RolloutSource::verify(std::vector<Rollout>& rollouts) {
 
 std::vector<Rollout> RolloutSource::draw(const RolloutRequest& request) {
   constexpr int kAttempts = 20;
-  const Author author = author_of_batch();
   const std::int64_t prompts = std::max<std::int64_t>(1, request.count / options_.group);
+  if (request.batch <= 0) author_left_ = 0;
+  const std::int64_t batch = request.batch > 0 ? request.batch : prompts * options_.group;
   std::vector<Rollout> rollouts;
   std::vector<std::int64_t> greedy_tokens;
+  std::vector<Author> authors;
   std::int64_t group = 0;
   rejections_.clear();
   for (int attempt = 0; rollouts.empty() && attempt < kAttempts; ++attempt) {
     for (Draft& draft : parts_.prompts->next(prompts)) {
+      const Author author = current_author(batch);
       if (!is_usable(draft.item, author)) continue;
+      author_left_ -= options_.group;
       for (std::int64_t i = 0; i < options_.group; ++i) {
         Rollout& rollout = rollouts.emplace_back();
         rollout.item = draft.item;
@@ -118,13 +126,19 @@ std::vector<Rollout> RolloutSource::draw(const RolloutRequest& request) {
         rollout.by_student = author == Author::kStudent;
         rollout.group = group;
         greedy_tokens.push_back(draft.greedy_tokens);
+        authors.push_back(author);
       }
       ++group;
     }
-    if (author != Author::kFixed) write_by(author, rollouts, greedy_tokens, request);
+    for (const Author author : {Author::kTeacher, Author::kStudent, Author::kTokenMixture}) {
+      if (std::ranges::find(authors, author) == authors.end()) continue;
+      write_by(author, authors, rollouts, greedy_tokens, request);
+    }
     std::erase_if(rollouts, [](const Rollout& rollout) { return rollout.completion.empty(); });
     verify(rollouts);
-    if (rollouts.empty()) greedy_tokens.clear();
+    if (!rollouts.empty()) break;
+    greedy_tokens.clear();
+    authors.clear();
   }
   if (rollouts.empty() && !rejections_.empty()) {
     throw RunError("[generator.RolloutSource] the verifier accepted none of the completions of " +
@@ -139,9 +153,8 @@ std::vector<Rollout> RolloutSource::draw(const RolloutRequest& request) {
   return rollouts;
 }
 
-void RolloutSource::write_by(Author author, std::vector<Rollout>& rollouts,
+void RolloutSource::write_by(Author author, const std::vector<Author>& authors, std::vector<Rollout>& rollouts,
                              const std::vector<std::int64_t>& greedy_tokens, const RolloutRequest& request) {
-  for (Rollout& rollout : rollouts) rollout.completion.clear();
   language::SamplingOptions sampling = options_.sampling;
   sampling.temperature *= request.temperature_factor;
   sampling.max_new_tokens = std::max<std::int64_t>(
@@ -154,6 +167,11 @@ void RolloutSource::write_by(Author author, std::vector<Rollout>& rollouts,
   std::vector<Tokens> prompts;
   std::map<std::int64_t, std::vector<std::size_t>> by_greedy;
   for (std::size_t i = 0; i < rollouts.size(); ++i) {
+    if (authors[i] != author) {
+      prompts.emplace_back();
+      continue;
+    }
+    rollouts[i].completion.clear();
     prompts.push_back(*view.prompt(rollouts[i].item));
     by_greedy[std::min(greedy_tokens[i], sampling.max_new_tokens)].push_back(i);
   }
@@ -178,8 +196,21 @@ void RolloutSource::write_by(Author author, std::vector<Rollout>& rollouts,
   }
 }
 
+void RolloutSource::save(StateWriter writer) const {
+  parts_.prompts->save(writer.part("prompts"));
+  writer.integer("author", static_cast<std::int64_t>(author_));
+  writer.integer("author_left", author_left_);
+}
+
+void RolloutSource::load(const StateReader& reader) {
+  parts_.prompts->load(reader.part("prompts"));
+  author_ = static_cast<Author>(reader.integer("author"));
+  author_left_ = reader.integer("author_left");
+}
+
 void RolloutSource::write_mixed(std::vector<Rollout>& rollouts, const language::SamplingOptions& sampling) {
   const auto batch = static_cast<std::size_t>(options_.sampling_batch);
+  for (Rollout& rollout : rollouts) rollout.completion.clear();
   for (std::size_t begin = 0; begin < rollouts.size(); begin += batch) {
     const std::size_t end = std::min(rollouts.size(), begin + batch);
     std::vector<Tokens> teacher_prompts, student_prompts;

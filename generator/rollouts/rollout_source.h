@@ -20,6 +20,7 @@ namespace drystill::generator {
 // The curriculum's wishes, in this room's words.
 struct RolloutRequest {
   std::int64_t count = 1;
+  std::int64_t batch = 0;         // rollouts of one author of a mixture, over draws; 0: a draw's
   double length_factor = 1;       // of sampling.max_new_tokens
   double temperature_factor = 1;  // of sampling.temperature
 };
@@ -47,6 +48,7 @@ struct RolloutParts {
   const language::View& student_view;
   const language::PromptEncoder& encoder;  // reads completions for the verifier
   SeedStreams& seeds;                      // streams "rollout.author" and "rollout.sampling", on the CPU
+  const language::PromptEncoder* teacher_encoder = nullptr;  // of what the teacher wrote; null: `encoder`
 };
 
 // Prompts from a source, completions by an author: every method of language distillation is a choice of the two.
@@ -69,21 +71,24 @@ class RolloutSource {
   // What the verifier accepted of the last draw, rejected completions included; nothing without a verifier.
   std::optional<double> accepted_share() const { return accepted_share_; }
 
-  void save(StateWriter writer) const { parts_.prompts->save(writer.part("prompts")); }
-  void load(const StateReader& reader) { parts_.prompts->load(reader.part("prompts")); }
+  void save(StateWriter writer) const;
+  void load(const StateReader& reader);
 
  private:
-  Author author_of_batch();
+  Author current_author(std::int64_t batch);
   bool is_usable(const language::Item& item, Author author) const;
   void verify(std::vector<Rollout>& rollouts);
-  void write_by(Author author, std::vector<Rollout>& rollouts, const std::vector<std::int64_t>& greedy_tokens,
-                const RolloutRequest& request);
+  // Writes the rollouts whose author that is.
+  void write_by(Author author, const std::vector<Author>& authors, std::vector<Rollout>& rollouts,
+                const std::vector<std::int64_t>& greedy_tokens, const RolloutRequest& request);
   void write_mixed(std::vector<Rollout>& rollouts, const language::SamplingOptions& sampling);
 
   RolloutOptions options_;
   RolloutParts parts_;
   at::Generator author_random_;
   at::Generator sampling_random_;
+  Author author_ = Author::kTeacher;    // of the mixture, now
+  std::int64_t author_left_ = 0;        // rollouts that it still writes
   std::unique_ptr<Verifier> verifier_;  // null: nothing is checked
   std::optional<double> accepted_share_;
   std::map<std::string, std::int64_t> rejections_;  // of the last draw, by reason

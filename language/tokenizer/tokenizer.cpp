@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "io/checksum.h"
 #include "io/quote.h"
 #include "language/tokenizer/encode_text.h"
 #include "language/tokenizer/tokenizer_tables.h"
@@ -123,6 +124,16 @@ std::optional<VocabularyDifference> vocabulary_difference(const Tokenizer& a, co
     return VocabularyDifference{id, token(a, id), token(b, id)};
   }
   return std::nullopt;
+}
+
+std::string vocabulary_fingerprint(const Tokenizer& tokenizer) {
+  io::Checksum sum;
+  for (std::int64_t id = 0; id < tokenizer.vocab_size(); ++id) {
+    const std::string_view bytes = tokenizer.token_bytes(id);
+    sum.add(tokenizer.has_token(id) ? std::to_string(bytes.size()) + ':' : std::string("-"));
+    sum.add(bytes);
+  }
+  return sum.text();
 }
 
 bool same_vocabulary(const Tokenizer& a, const Tokenizer& b) {

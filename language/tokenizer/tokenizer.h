@@ -93,4 +93,7 @@ struct VocabularyDifference {
 std::optional<VocabularyDifference> vocabulary_difference(const Tokenizer& a, const Tokenizer& b);
 bool same_vocabulary(const Tokenizer& a, const Tokenizer& b);
 
+// A checksum of every id's bytes: equal for the same vocabularies, padding not counted, and for files to remember.
+std::string vocabulary_fingerprint(const Tokenizer& tokenizer);
+
 }  // namespace drystill::language

@@ -1,10 +1,13 @@
 #include "language/views/view.h"
 
+#include "language/views/translate_tokens.h"
+
 namespace drystill::language {
 
-View::View(const ViewOptions& options, const PromptEncoder& encoder)
+View::View(const ViewOptions& options, const PromptEncoder& encoder, const PromptEncoder* token_encoder)
     : options_(options),
       encoder_(encoder),
+      token_encoder_(token_encoder),
       system_(options.system),
       user_(options.user),
       assistant_(options.assistant) {}
@@ -26,7 +29,8 @@ std::optional<std::vector<std::int64_t>> View::filled(const Item& item) const {
 }
 
 std::optional<std::vector<std::int64_t>> View::bare(const Item& item) const {
-  if (!item.tokens.empty()) return item.tokens;
+  if (!item.tokens.empty() && token_encoder_ == nullptr) return item.tokens;
+  if (!item.tokens.empty()) return translate_tokens(token_encoder_->tokenizer(), encoder_.tokenizer(), item.tokens);
   const auto prompt = item.fields.find("prompt");
   if (prompt == item.fields.end()) return std::nullopt;
   if (options_.chat) return encoder_.chat({}, prompt->second, {});

@@ -14,9 +14,10 @@ namespace drystill::language {
 // Turns items into prompts of one model.
 class View {
  public:
-  // `encoder` outlives the view. ConfigError for a template that cannot be read, InputError where the view wants a chat
+  // `encoder` outlives the view, and so does token_encoder, which Item::tokens are of where that is another model's.
+  // ConfigError for a template that cannot be read, InputError where the view wants a chat
   // template and the model has none.
-  View(const ViewOptions& options, const PromptEncoder& encoder);
+  View(const ViewOptions& options, const PromptEncoder& encoder, const PromptEncoder* token_encoder = nullptr);
 
   // The tokens that stand before the completion, at least one. Nothing where the item lacks a text that a template
   // names (see ViewOptions::fallback_to_prompt), or has neither tokens nor a prompt.
@@ -28,6 +29,7 @@ class View {
 
   ViewOptions options_;
   const PromptEncoder& encoder_;
+  const PromptEncoder* token_encoder_;  // null: the same
   TextTemplate system_;
   TextTemplate user_;
   TextTemplate assistant_;

@@ -268,5 +268,57 @@ TEST(FusedTokenDivergence, RefusesWhatDoesNotFit) {
   EXPECT_NE(refusal_of<RunError>([&] { torch::autograd::grad({loss}, {student.hidden}, {}, true, true); }), "");
 }
 
+HeadMixture two_teachers(torch::ScalarType type) {
+  return {.heads = {teacher_head(type),
+                    {normal({kTokens, 5}, "other_hidden", type), normal({kWords, 5}, "other_weight", type)}},
+          .shares = {1, 3}};
+}
+
+// The composed way: probabilities at the temperature, their mean, and its log times the temperature as logits.
+TEST(FusedTokenDivergence, MeanOfProbabilitiesOfTwoTeachers) {
+  const auto mixture = two_teachers(torch::kFloat64);
+  for (const double temperature : {1.0, 2.0}) {
+    const auto soft = [&](const HeadInput& head) { return (logits_of(head) / temperature).softmax(1); };
+    const auto logits = (0.25 * soft(mixture.heads[0]) + 0.75 * soft(mixture.heads[1])).log() * temperature;
+    for (const auto kind :
+         {TokenDivergenceKind::kForwardKl, TokenDivergenceKind::kReverseKl, TokenDivergenceKind::kJensenShannon}) {
+      TokenDivergenceOptions options;
+      options.kind = kind;
+      options.temperature = temperature;
+      for (const std::int64_t chunk : {0, 3}) {
+        const auto student = student_head(torch::kFloat64);
+        const auto weights = some_weights();
+        const auto fused =
+            fused_token_divergence(student, mixture, options, weights, {.normaliser = 2, .chunk_rows = chunk});
+        const auto expected = token_divergence(logits_of(student), logits, options, weights).sum() / 2;
+        EXPECT_TRUE(near(fused.loss, expected, 1e-10));
+        const auto ours = gradients_of(fused.loss, student), theirs = gradients_of(expected, student);
+        for (std::size_t i = 0; i < ours.size(); ++i) EXPECT_TRUE(near(ours[i], theirs[i], 1e-10));
+      }
+    }
+  }
+}
+
+TEST(FusedTokenDivergence, MeanLogitsAreOneHead) {
+  const auto mixture = two_teachers(torch::kFloat64);
+  const auto expected = 0.25 * logits_of(mixture.heads[0]) + 0.75 * logits_of(mixture.heads[1]);
+  EXPECT_TRUE(near(logits_of(mean_logits_head(mixture)), expected, 1e-12));
+  // The normalised geometric mean of the probabilities.
+  const auto geometric =
+      (0.25 * logits_of(mixture.heads[0]).log_softmax(1) + 0.75 * logits_of(mixture.heads[1]).log_softmax(1))
+          .softmax(1);
+  EXPECT_TRUE(near(logits_of(mean_logits_head(mixture)).softmax(1), geometric, 1e-12));
+}
+
+TEST(FusedTokenDivergence, RefusesMixturesThatDoNotFit) {
+  const auto student = student_head(torch::kFloat32);
+  auto no_share = two_teachers(torch::kFloat32), words = no_share;
+  no_share.shares = {1, 0};
+  words.heads[1].weight = words.heads[1].weight.narrow(0, 0, kWords - 1);
+  EXPECT_THROW(fused_token_divergence(student, no_share, {}), InputError);
+  EXPECT_THROW(fused_token_divergence(student, words, {}), InputError);
+  EXPECT_THROW(fused_token_divergence(student, HeadMixture{}, {}), InputError);
+}
+
 }  // namespace
 }  // namespace drystill::kernels

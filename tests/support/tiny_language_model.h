@@ -19,14 +19,21 @@ constexpr char kTinyChatTemplate[] =
     "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + "
     "'\\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
 
-inline void write_tiny_tokenizer(const std::filesystem::path& folder) {
+// `pairs`: another vocabulary, the bytes backwards and then the words "ab" and "th".
+inline void write_tiny_tokenizer(const std::filesystem::path& folder, bool pairs = false) {
   using nlohmann::json;
   std::filesystem::create_directories(folder);
-  json vocabulary = json::object(), added = json::array();
+  json vocabulary = json::object(), added = json::array(), merges = json::array();
   for (int byte = 0; byte < 256; ++byte) {
-    vocabulary[language::token_of_bytes(std::string(1, static_cast<char>(byte)))] = byte;
+    vocabulary[language::token_of_bytes(std::string(1, static_cast<char>(byte)))] = pairs ? 255 - byte : byte;
   }
   std::int64_t id = 256;
+  if (pairs) {
+    for (const char* word : {"ab", "th"}) {
+      vocabulary[word] = id++;
+      merges.push_back(std::string{word[0], ' ', word[1]});
+    }
+  }
   for (const char* token : {"<|endoftext|>", "<|im_start|>", "<|im_end|>"}) {
     added.push_back({{"id", id++},
                      {"content", token},
@@ -46,7 +53,7 @@ inline void write_tiny_tokenizer(const std::filesystem::path& folder) {
                           {"pre_tokenizer", byte_level},
                           {"post_processor", byte_level},
                           {"decoder", byte_level},
-                          {"model", {{"type", "BPE"}, {"vocab", vocabulary}, {"merges", json::array()}}}};
+                          {"model", {{"type", "BPE"}, {"vocab", vocabulary}, {"merges", merges}}}};
   std::ofstream(folder / "tokenizer.json") << tokenizer.dump();
   std::ofstream(folder / "tokenizer_config.json")
       << json({{"bos_token", "<|endoftext|>"}, {"eos_token", "<|im_end|>"}, {"chat_template", kTinyChatTemplate}})
@@ -68,8 +75,13 @@ inline language::TransformerOptions tiny_transformer(std::int64_t layers = 2) {
   return options;
 }
 
-inline std::shared_ptr<language::CausalLm> tiny_language_model(std::uint64_t seed, std::int64_t layers = 2) {
-  auto model = std::make_shared<language::CausalLm>(tiny_transformer(layers));
+inline std::shared_ptr<language::CausalLm> tiny_language_model(std::uint64_t seed, std::int64_t layers = 2,
+                                                               std::int64_t more_words = 0) {
+  auto options = tiny_transformer(layers);
+  options.vocab_size += more_words;
+  options.bos_token = *options.bos_token + more_words;
+  options.eos_tokens.front() += more_words;
+  auto model = std::make_shared<language::CausalLm>(options);
   model->initialise(at::detail::createCPUGenerator(seed));
   const torch::NoGradGuard no_grad;  // far enough from uniform that teacher and student differ
   for (torch::Tensor& parameter : model->parameters()) {
@@ -78,11 +90,11 @@ inline std::shared_ptr<language::CausalLm> tiny_language_model(std::uint64_t see
   return model;
 }
 
-// A Hugging Face folder with a tiny llama and its byte-level tokenizer.
-inline void write_tiny_language_model(const std::filesystem::path& folder, std::uint64_t seed,
-                                      std::int64_t layers = 2) {
-  language::save_causal_lm(folder, *tiny_language_model(seed, layers));
-  write_tiny_tokenizer(folder);
+// A Hugging Face folder with a tiny llama and its byte-level tokenizer; with `pairs` that of another vocabulary.
+inline void write_tiny_language_model(const std::filesystem::path& folder, std::uint64_t seed, std::int64_t layers = 2,
+                                      bool pairs = false) {
+  language::save_causal_lm(folder, *tiny_language_model(seed, layers, pairs ? 2 : 0));
+  write_tiny_tokenizer(folder, pairs);
 }
 
 }  // namespace drystill::testing

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "core/error.h"
+#include "distiller/language/packing.h"
 #include "tests/support/tiny_language_model.h"
 
 namespace drystill::distiller {
@@ -33,9 +35,10 @@ LanguageLearnerOptions options_with(std::int64_t micro_batch, Aggregation aggreg
 
 struct Fixture {
   explicit Fixture(const LanguageLearnerOptions& options, std::uint64_t student_seed = 2,
-                   const TeacherWeights& weights = FrozenTeacher{})
-      : student(tiny_language_model(student_seed), AllParameters{}, {}, seeds),
-        learner(options, student, make_language_teacher(weights, tiny_language_model(1), student.model()),
+                   const TeacherWeights& weights = FrozenTeacher{}, const TrainableOptions& trainable = AllParameters{})
+      : student(tiny_language_model(student_seed), trainable, {}, seeds),
+        learner(options, student,
+                make_language_teacher(weights, {tiny_language_model(1), tiny_language_model(7)}, student),
                 torch::kCPU) {}
   StepReport step(const std::vector<Sequence>& sequences, const curriculum::StagePlan& plan = {}) {
     return learner.step(batch_of(sequences), plan);
@@ -128,13 +131,188 @@ TEST(LanguageTeacher, EmaFollowsAndLiveIsTheStudent) {
   Fixture ema(options_with(8), 2, EmaTeacher{.rate = 0.5, .every = 1});
   Fixture start(options_with(8), 2);
   ema.step({{.teacher_prompt = {1, 2}, .student_prompt = {3}, .completion = {5, 6}}});
-  const auto average = ema.learner.teacher().model().parameters();
+  const auto average = ema.learner.teacher()->models().models.front()->parameters();
   const auto now = ema.student.model()->parameters(), was = start.student.model()->parameters();
   for (std::size_t i = 0; i < average.size(); ++i) {
     EXPECT_LT((average[i] - (now[i] + was[i]) / 2).abs().max().item<double>(), 1e-5);
   }
   Fixture live(options_with(8), 2, LiveTeacher{});
-  EXPECT_EQ(&live.learner.teacher().model(), live.student.model().get());
+  EXPECT_EQ(live.learner.teacher()->models().models.front(), live.student.model().get());
+}
+
+// Of a micro-batch each, the advantages would be whitened by another mean and deviation.
+TEST(LanguageLearner, WhitensOverTheWholeBatch) {
+  auto sequences = kSequences;
+  for (const bool known : {false, true}) {
+    if (known) {
+      for (Sequence& sequence : sequences) sequence.sampler_log_probabilities.assign(sequence.completion.size(), -4.F);
+    }
+    const auto with = [](std::int64_t micro_batch) {
+      auto options = options_with(micro_batch);
+      options.loss.divergence_weight = 0;
+      options.loss.advantage = AdvantageOptions{};
+      options.loss.advantage->method.whiten = true;
+      return options;
+    };
+    Fixture whole(with(8)), parts(with(1)), before(with(1));
+    whole.step(sequences);
+    parts.step(sequences);
+    EXPECT_LT(distance(whole.student, parts.student), 1e-6);
+    EXPECT_GT(distance(whole.student, before.student), 1e-4);
+  }
+}
+
+TEST(LanguageLearner, CheckpointedLayersHaveTheSameGradient) {
+  for (const TrainableOptions& trainable :
+       {TrainableOptions{AllParameters{}}, TrainableOptions{LoraParameters{.rank = 2, .alpha = 4}}}) {
+    Fixture plain(options_with(8), 2, FrozenTeacher{}, trainable);
+    Fixture checkpointed(options_with(8), 2, FrozenTeacher{}, trainable);
+    Fixture before(options_with(8), 2, FrozenTeacher{}, trainable);
+    checkpointed.student.model()->set_gradient_checkpointing(true);
+    plain.step(kSequences);
+    checkpointed.step(kSequences);
+    EXPECT_LT(distance(plain.student, checkpointed.student), 1e-6);
+    EXPECT_GT(distance(plain.student, before.student), 1e-4);
+  }
+}
+
+// The step by hand: states of both models at the predicting places, composed moments, autograd.
+TEST(LanguageLearner, HiddenStatisticsAreThoseOfTheTokens) {
+  auto options = options_with(8);
+  options.loss.divergence_weight = 0;
+  options.loss.cross_entropy = 1e-30;
+  options.loss.hidden_statistics = HiddenStatisticsOptions{.weight = 0.5, .layers = {{1, 2}, {0, 1}}};
+  options.loss.skip_first = 1;
+  options.optimizer = SgdOptions{.learning_rate = 1, .momentum = 0, .weight_decay = 0};
+  Fixture fixture(options), by_hand(options);
+  const std::vector<Sequence> sequences = {kSequences[0], kSequences[1]};
+  fixture.step(sequences);
+
+  const auto states = [&](const language::CausalLm& model, Side side) {
+    const PackedView view = pack(sequences, side, torch::kCPU);
+    std::vector<torch::Tensor> all;
+    model.hidden(view.tokens, {.layer_states = &all});
+    for (auto& one : all) one = predicting_states(one, view).index_select(0, torch::tensor({1, 3, 4, 5}));
+    return all;
+  };
+  const auto teacher = states(*tiny_language_model(1), Side::kTeacher);
+  const auto student = states(*by_hand.student.model(), Side::kStudent);
+  torch::Tensor loss = torch::zeros({});
+  for (const auto& [of_teacher, of_student] : {std::pair{1, 2}, std::pair{0, 1}}) {
+    const auto &t = teacher[of_teacher], &s = student[of_student];
+    loss = loss + (t.var(0, false) - s.var(0, false)).norm() + (t.mean(0) - s.mean(0)).norm();
+  }
+  (loss / 2 * 0.5).backward();
+  for (std::size_t i = 0; i < by_hand.student.trainable().size(); ++i) {
+    const auto& mine = by_hand.student.trainable()[i];
+    if (!mine.grad().defined()) continue;  // the output head
+    const auto expected = mine.detach() - mine.grad();
+    EXPECT_LT((fixture.student.trainable()[i] - expected).abs().max().item<double>(), 1e-4);
+  }
+}
+
+TEST(LayerPairs, AreSpreadEvenlyAndMustExist) {
+  const auto teacher = drystill::testing::tiny_transformer(8), student = drystill::testing::tiny_transformer(2);
+  EXPECT_EQ(layer_pairs({}, teacher, student), (std::vector<LayerPair>{{4, 1}, {8, 2}}));
+  EXPECT_THROW(layer_pairs({.layers = {{9, 1}}}, teacher, student), ConfigError);
+  EXPECT_THROW(layer_pairs({.layers = {{1, 3}}}, teacher, student), ConfigError);
+  auto wider = student;
+  wider.hidden_size *= 2;
+  EXPECT_THROW(layer_pairs({}, teacher, wider), ConfigError);
+}
+
+TEST(LanguageTeacher, EmaFollowsAnAdapter) {
+  const TrainableOptions lora = LoraParameters{.rank = 2, .alpha = 4};
+  auto options = options_with(8);
+  options.optimizer = AdamOptions{.learning_rate = 0.05};
+  Fixture fixture(options, 2, EmaTeacher{.rate = 0.5, .every = 1}, lora);
+  std::vector<torch::Tensor> start;
+  for (const auto& parameter : fixture.student.trainable()) start.push_back(parameter.detach().clone());
+  const auto states = [&](const language::CausalLm& model) {
+    const torch::NoGradGuard no_grad;
+    return model.hidden({.ids = torch::tensor({{1, 5, 9}}), .mask = {}, .positions = {}}).clone();
+  };
+  const auto& average = *fixture.learner.teacher()->models().models.front();
+  const auto before = states(average);
+  EXPECT_TRUE(before.equal(states(*fixture.student.model())));
+  fixture.step(kSequences);
+  const auto after = states(average);
+  EXPECT_GT((after - before).abs().max().item<double>(), 1e-3);
+  // The student with the mean of its numbers before and after the step is what the average has become.
+  const torch::NoGradGuard no_grad;
+  for (std::size_t i = 0; i < start.size(); ++i) {
+    auto now = fixture.student.trainable()[i];
+    now.copy_((now + start[i]) / 2);
+  }
+  EXPECT_LT((states(*fixture.student.model()) - after).abs().max().item<double>(), 1e-5);
+}
+
+torch::Tensor next_log_probs(const language::CausalLm& model) {
+  const torch::NoGradGuard no_grad;
+  return model.logits({.ids = torch::tensor({{3, 1, 4}}), .mask = {}, .positions = {}}).log_softmax(-1);
+}
+
+// (1 - share) z_initial + share z_now.
+TEST(LanguageTeacher, TrustRegionLiesBetweenTheFirstWeightsAndThoseOfNow) {
+  Fixture fixture(options_with(8), 2, TrustRegionTeacher{.student_share = 0.3});
+  const auto initial = next_log_probs(*fixture.student.model());
+  const Sequence sequence{.teacher_prompt = {3}, .student_prompt = {3}, .completion = {1, 4, 7}};
+  EXPECT_NEAR(fixture.learner.divergences(std::vector{sequence})[0], 0, 1e-5);
+  fixture.step(kSequences);
+  const auto now = next_log_probs(*fixture.student.model());
+  const auto expected_teacher = (0.7 * initial + 0.3 * now).log_softmax(-1);
+  const double expected = (expected_teacher.exp() * (expected_teacher - now)).sum(-1).mean().item<double>();
+  EXPECT_GT(expected, 1e-3);
+  EXPECT_NEAR(fixture.learner.divergences(std::vector{sequence})[0], expected, 1e-5);
+}
+
+TEST(LanguageTeacher, AnEnsembleIsTheMeanOfItsModels) {
+  const Sequence sequence{.teacher_prompt = {3}, .student_prompt = {3}, .completion = {1, 4, 7}};
+  const auto a = next_log_probs(*tiny_language_model(1)), b = next_log_probs(*tiny_language_model(7));
+  for (const auto mean : {language::MixtureMean::kProbabilities, language::MixtureMean::kLogProbabilities}) {
+    Fixture fixture(options_with(8), 2,
+                    EnsembleTeacher{.others = {{.model = "b", .share = 3}}, .share = 1, .mean = mean});
+    const auto student = next_log_probs(*fixture.student.model());
+    const auto expected_teacher = mean == language::MixtureMean::kProbabilities
+                                      ? (0.25 * a.exp() + 0.75 * b.exp()).log()
+                                      : (0.25 * a + 0.75 * b).log_softmax(-1);
+    const double expected = (expected_teacher.exp() * (expected_teacher - student)).sum(-1).mean().item<double>();
+    EXPECT_NEAR(fixture.learner.divergences(std::vector{sequence})[0], expected, 1e-4);
+    EXPECT_TRUE(std::isfinite(fixture.step(kSequences).loss.item<double>()));
+  }
+}
+
+TEST(LanguageTeacher, TermsThatNeedOneModelSaySo) {
+  auto hidden = options_with(8), universal = options_with(8);
+  hidden.loss.hidden_statistics = HiddenStatisticsOptions{};
+  universal.loss.universal_logit = UniversalLogitOptions{};
+  const EnsembleTeacher of_logits{
+      .others = {{.model = "b"}}, .share = 1, .mean = language::MixtureMean::kLogProbabilities};
+  EXPECT_THROW(Fixture(hidden, 2, EnsembleTeacher{.others = {{.model = "b"}}}), ConfigError);
+  EXPECT_THROW(Fixture(hidden, 2, TrustRegionTeacher{}), ConfigError);
+  EXPECT_THROW(Fixture(universal, 2, EnsembleTeacher{.others = {{.model = "b"}}}), ConfigError);
+  EXPECT_GT(Fixture(universal, 2, of_logits).step(kSequences).loss.item<double>(), 0);
+}
+
+// What the teacher's likeliest words say is what the teacher says: all words, and its top k.
+TEST(LanguageLearner, RememberedWordsReplaceTheTeacher) {
+  for (const std::int64_t k : {std::int64_t{259}, std::int64_t{5}}) {
+    auto options = options_with(2);
+    options.loss.divergence.support = kernels::TokenSupport::kTeacherTopK;
+    options.loss.divergence.k = k;
+    auto full = options;
+    if (k == 259) full.loss.divergence.support = kernels::TokenSupport::kFull;
+    Fixture live(full), cached(options);
+    auto remembered = kSequences;
+    cached.learner.remember(remembered, k);
+    ASSERT_EQ(top_k_of(remembered[1]), k);
+    for (Sequence& sequence : remembered) sequence.teacher_prompt = {0};  // nobody reads it any more
+    for (int step = 0; step < 3; ++step) {
+      const auto expected = live.step(kSequences), found = cached.step(remembered);
+      EXPECT_NEAR(found.loss.item<double>(), expected.loss.item<double>(), 1e-5);
+    }
+    EXPECT_LT(distance(live.student, cached.student), 1e-5);
+  }
 }
 
 TEST(LanguageLearner, GoesOnFromWhatItSaved) {

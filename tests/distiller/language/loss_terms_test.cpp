@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels/sampled_advantage.h"
+#include "kernels/universal_logit.h"
 
 namespace drystill::distiller {
 namespace {
@@ -44,9 +45,6 @@ TEST(PolicyWeights, GiveTheGradientOfThePolicyLoss) {
     options.surrogate = surrogate;
     options.discount = 0.5;
     auto hidden = at::randn({5, 6}, random).requires_grad_(), weight = at::randn({7, 6}, random).requires_grad_();
-    const PredictedTokens predicted{
-        .student = {hidden, weight}, .teacher = {teacher_hidden, teacher_weight}, .tokens = tokens};
-
     const auto picked = [&](const torch::Tensor& h, const torch::Tensor& w) {
       return at::linear(h, w).log_softmax(1).gather(1, tokens.unsqueeze(1)).squeeze(1);
     };
@@ -60,11 +58,67 @@ TEST(PolicyWeights, GiveTheGradientOfThePolicyLoss) {
     hidden.mutable_grad().reset();
     weight.mutable_grad().reset();
 
-    cross_entropy(predicted.student, tokens, policy_weights(predicted, kSequences, options), 5).loss.backward();
+    const auto own = token_log_probs({.heads = {{hidden, weight}}, .shares = {1}}, tokens);
+    const auto of_teacher = token_log_probs({.heads = {{teacher_hidden, teacher_weight}}, .shares = {1}}, tokens);
+    const auto known = sampler_log_probs(kSequences, own);
+    const auto weights =
+        policy_weights(own, known, distiller::advantages(known, of_teacher, kSequences, options), kSequences, options);
+    cross_entropy({hidden, weight}, tokens, weights, 5).loss.backward();
     EXPECT_LT((hidden.grad() - expected_hidden).abs().max().item<double>(), 1e-5);
     EXPECT_LT((weight.grad() - expected_weight).abs().max().item<double>(), 1e-5);
     EXPECT_GT(expected_hidden.abs().max().item<double>(), 1e-3);
   }
+}
+
+TEST(TokenLogProbs, OfTwoHeadsAreOfTheirMeanProbability) {
+  auto random = at::detail::createCPUGenerator(3);
+  const auto tokens = torch::tensor({0, 3, 4, 2, 1}, torch::kInt64);
+  const kernels::HeadMixture mixture{.heads = {{at::randn({5, 6}, random), at::randn({7, 6}, random)},
+                                               {at::randn({5, 4}, random), at::randn({7, 4}, random)}},
+                                     .shares = {1, 3}};
+  torch::Tensor mean = torch::zeros({5, 7});
+  for (std::size_t i = 0; i < 2; ++i) {
+    const auto& [hidden, weight] = mixture.heads[i];
+    mean = mean + at::linear(hidden, weight).softmax(1) * (mixture.shares[i] / 4);
+  }
+  const auto expected = mean.gather(1, tokens.unsqueeze(1)).squeeze(1).log();
+  EXPECT_LT((token_log_probs(mixture, tokens) - expected).abs().max().item<double>(), 1e-5);
+}
+
+// Value and gradients, against autograd through the whole logits; one token has no counterpart, one no weight.
+TEST(UniversalLogit, IsTheKernelOnTheComparedTokens) {
+  auto random = at::detail::createCPUGenerator(4);
+  const auto teacher_hidden = at::randn({4, 3}, random), teacher_weight = at::randn({9, 3}, random);
+  const auto weights = torch::tensor({1.F, 2.F, 0.F, 1.F, 0.5F});
+  const auto student_places = torch::tensor({0, 1, 2, 4}), teacher_places = torch::tensor({3, 1, 0, 2});
+  const UniversalLogitOptions options{.weight = 1, .temperature = 1.5};
+  torch::Tensor gradients[2][2], losses[2];
+  const auto hidden = at::randn({5, 6}, random), weight = at::randn({7, 6}, random);
+  for (const int way : {0, 1}) {
+    auto h = hidden.clone().requires_grad_(), w = weight.clone().requires_grad_();
+    if (way == 0) {
+      const auto distance = kernels::universal_logit_distance(
+          at::linear(h, w).index_select(0, student_places),
+          at::linear(teacher_hidden, teacher_weight).index_select(0, teacher_places), 1.5);
+      losses[way] = (distance * weights.index_select(0, student_places)).sum() / 4;
+    } else {
+      PredictedTokens predicted;
+      predicted.student = {h, w};
+      predicted.teacher.head = {.heads = {{teacher_hidden, teacher_weight}}, .shares = {1}};
+      predicted.student_places = student_places;
+      predicted.teacher_places = teacher_places;
+      const auto term = universal_logit(predicted, options, weights, 4);
+      losses[way] = term.loss;
+      EXPECT_EQ(term.token_losses[3].item<double>(), 0);
+      EXPECT_GT(term.token_losses[4].item<double>(), 0);
+    }
+    losses[way].backward();
+    gradients[way][0] = h.grad();
+    gradients[way][1] = w.grad();
+  }
+  EXPECT_NEAR(losses[0].item<double>(), losses[1].item<double>(), 1e-6);
+  for (const int i : {0, 1}) EXPECT_LT((gradients[0][i] - gradients[1][i]).abs().max().item<double>(), 1e-6);
+  EXPECT_GT(gradients[0][0].abs().max().item<double>(), 1e-3);
 }
 
 }  // namespace

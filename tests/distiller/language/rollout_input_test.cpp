@@ -73,5 +73,31 @@ TEST(RolloutInput, SaysSoWhereNobodyIsEverRight) {
   EXPECT_THROW(world.input.next({}), RunError);
 }
 
+TEST(TranslateCompletion, GivesBothTheirTokensAndWhatIsCompared) {
+  const drystill::testing::TemporaryFolder folder;
+  drystill::testing::write_tiny_tokenizer(folder / "bytes");
+  drystill::testing::write_tiny_tokenizer(folder / "pairs", /*pairs=*/true);
+  const auto bytes = language::load_tokenizer(folder / "bytes"), pairs = language::load_tokenizer(folder / "pairs");
+  const std::vector<std::int64_t> written = {'t', 'h', 'e', kEndOfTurn}, other = {257, 255 - 'e', 260};
+  Sequence by_student{.teacher_prompt = {1}, .student_prompt = {1}, .completion = written};
+  by_student.sampler_log_probabilities = {-1, -2, -3, -4};
+  Sequence by_teacher{.teacher_prompt = {1}, .student_prompt = {1}, .completion = written};
+  by_teacher.sampler_log_probabilities = {-1, -2, -3, -4};
+  ASSERT_TRUE(translate_completion({.teacher = pairs, .student = bytes}, true, by_student));
+  EXPECT_EQ(by_student.completion, written);
+  EXPECT_EQ(by_student.teacher_completion, other);
+  EXPECT_EQ(by_student.sampler_log_probabilities.size(), 4U);
+  EXPECT_EQ(by_student.student_places, (std::vector<std::int32_t>{0, 2, 3}));
+  EXPECT_EQ(by_student.teacher_places, (std::vector<std::int32_t>{0, 1, 2}));
+  ASSERT_TRUE(translate_completion({bytes, pairs, TokenAlignment::kPosition}, false, by_teacher));
+  EXPECT_EQ(by_teacher.completion, other);
+  EXPECT_EQ(by_teacher.teacher_completion, written);
+  EXPECT_TRUE(by_teacher.sampler_log_probabilities.empty());
+  EXPECT_EQ(by_teacher.student_places, (std::vector<std::int32_t>{0, 1, 2}));
+  EXPECT_EQ(by_teacher.teacher_places, by_teacher.student_places);
+  Sequence broken{.teacher_prompt = {1}, .student_prompt = {1}, .completion = {0xE6}};
+  EXPECT_FALSE(translate_completion({.teacher = pairs, .student = bytes}, true, broken));
+}
+
 }  // namespace
 }  // namespace drystill::distiller

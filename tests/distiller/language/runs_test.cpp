@@ -3,9 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "core/error.h"
+#include "distiller/language/synthesize.h"
 #include "journal/run_folder.h"
 #include "language/load_language_model.h"
 #include "tests/support/temporary_folder.h"
@@ -48,6 +50,19 @@ class LanguageRuns : public ::testing::Test {
                                               opened_.insert(opened_.end(), paths.begin(), paths.end());
                                               return texts_;
                                             }});
+  }
+
+  SynthesizedText synthesize(const DistillLanguageModel& options, const std::string& name, std::int64_t count,
+                             std::int64_t k) {
+    std::ostringstream sink;
+    const auto progress = make_progress({.quiet = true}, sink, [] { return 0.0; });
+    return synthesize_text(
+        options, {.folder = folder_ / name, .count = count, .top_k = k},
+        [this](const std::vector<std::string>& paths) {
+          opened_.insert(opened_.end(), paths.begin(), paths.end());
+          return texts_;
+        },
+        *progress);
   }
 
   torch::Tensor first_weight(const TrainingResult& result) {
@@ -151,6 +166,160 @@ TEST_F(LanguageRuns, TheWindowKeepsWhatTheCurriculumAsksFor) {
   EXPECT_EQ(run(with, "run").loop.steps, 4);
 }
 
+// One step on the same sequences: all words cached are the live teacher, k of them its likeliest.
+TEST_F(LanguageRuns, ACachedTeacherIsTheLiveOne) {
+  for (const std::int64_t k : {std::int64_t{259}, std::int64_t{6}}) {
+    auto live = options();
+    live.run.loop = {.epochs = 1, .epoch_steps = 1, .log_every = 1};
+    live.optimizer = SgdOptions{.learning_rate = 0.5, .momentum = 0, .weight_decay = 0};
+    if (k < 259) live.loss.divergence.support = kernels::TokenSupport::kTeacherTopK;
+    live.loss.divergence.k = k;
+    const auto name = std::to_string(k);
+    const auto written = synthesize(live, name + "_cache", 4, k);
+    EXPECT_EQ(written.sequences, 4);
+    EXPECT_EQ(written.mean_tail > 1e-4, k < 259);
+
+    auto cached = live;
+    cached.student.from = cached.teacher.model;
+    cached.teacher = {.model = "", .weights = CachedTeacher{.file = (folder_ / (name + "_cache")).string()}};
+    cached.loss.divergence.support = kernels::TokenSupport::kTeacherTopK;
+    const auto expected = first_weight(run(live, name + "_live")), found = first_weight(run(cached, name + "_cached"));
+    EXPECT_LT((found - expected).abs().max().item<double>(), 1e-5);
+    auto none = cached;
+    none.optimizer = SgdOptions{.learning_rate = 1e-12, .momentum = 0, .weight_decay = 0};
+    EXPECT_GT((found - first_weight(run(none, name + "_none"))).abs().max().item<double>(), 1e-3);
+  }
+  EXPECT_TRUE(opened_.empty());
+}
+
+TEST_F(LanguageRuns, ACachedRunResumesAndReportsPerplexity) {
+  auto with = options();
+  with.loss.divergence.support = kernels::TokenSupport::kTeacherTopK;
+  with.loss.divergence.k = 6;
+  synthesize(with, "cache", 10, 6);
+  with.student.from = with.teacher.model;
+  with.teacher = {.model = "", .weights = CachedTeacher{.file = (folder_ / "cache").string()}};
+  with.schedule.kind = ScheduleKind::kConstant;
+  with.evaluation = TextEvaluationOptions{.texts = {"held-out"}, .window = 16, .windows = 4};
+  const auto straight = run(with, "straight");
+  ASSERT_EQ(straight.loop.last_evaluation.size(), 1U);
+  EXPECT_EQ(straight.loop.last_evaluation.front().first, "perplexity");
+  auto half = with;
+  half.run.loop.epochs = 1;
+  run(half, "resumed");
+  EXPECT_TRUE(first_weight(straight).equal(first_weight(run(with, "resumed"))));
+
+  auto more = with;
+  more.loss.divergence.k = 7;
+  EXPECT_THROW(run(more, "more"), ConfigError);
+  EXPECT_THROW(synthesize(with, "again", 4, 6), ConfigError);
+}
+
+TEST_F(LanguageRuns, RecordsAreLinesOfTokens) {
+  synthesize(options(), "records", 5, 0);
+  std::ifstream in(folder_ / "records" / "records.jsonl");
+  int lines = 0;
+  for (std::string line; std::getline(in, line); ++lines) {
+    const auto record = nlohmann::json::parse(line);
+    EXPECT_FALSE(record["completion"].empty());
+    EXPECT_EQ(record["teacher_prompt"].size(), 1U);
+    EXPECT_TRUE(record["text"].is_string());
+  }
+  EXPECT_EQ(lines, 5);
+  EXPECT_THROW(synthesize(options(), "records", 5, 0), InputError);
+}
+
+// The bank's sequences bring the teacher's words with them; all words, so nothing changes but who computes them.
+TEST_F(LanguageRuns, TheBankRemembersTheTeachersWords) {
+  auto without = options();
+  without.replay.capacity = 16;
+  without.loss.divergence.support = kernels::TokenSupport::kTeacherTopK;
+  without.loss.divergence.k = 259;
+  auto with = without;
+  with.replay_top_k = 259;
+  ASSERT_TRUE(with.problems().empty());
+  const auto expected = first_weight(run(without, "without")), found = first_weight(run(with, "with"));
+  EXPECT_LT((found - expected).abs().max().item<double>(), 1e-4);
+}
+
+TEST_F(LanguageRuns, EveryTeacherTeachesAndWrites) {
+  drystill::testing::write_tiny_language_model(folder_ / "other", 5, 4);
+  for (const TeacherWeights& weights :
+       {TeacherWeights{TrustRegionTeacher{}}, TeacherWeights{EmaTeacher{}},
+        TeacherWeights{EnsembleTeacher{.others = {{.model = (folder_ / "other").string(), .share = 2}}}}}) {
+    for (const auto author : {generator::Author::kTeacher, generator::Author::kTokenMixture}) {
+      auto with = options();
+      with.teacher.weights = weights;
+      with.rollout.author = author;
+      with.loss.advantage = AdvantageOptions{};
+      with.gradient_checkpointing = true;
+      with.evaluation = TextEvaluationOptions{.texts = {"held-out"}, .window = 16, .windows = 4};
+      const auto result = run(with, std::to_string(weights.index()) + std::string(enum_name(author)));
+      EXPECT_EQ(result.loop.steps, 4);
+      EXPECT_TRUE(std::isfinite(result.loop.last_evaluation.front().second));
+    }
+  }
+}
+
+TEST_F(LanguageRuns, UniversalLogitNeedsNoCommonVocabulary) {
+  drystill::testing::write_tiny_language_model(folder_ / "student", 5, 2, /*pairs=*/true);
+  auto with = options();
+  with.student = {.from = (folder_ / "student").string(), .layers = {}};
+  EXPECT_THROW(run(with, "without"), InputError);
+  with.loss.universal_logit = UniversalLogitOptions{};
+  EXPECT_THROW(run(with, "with_divergence"), ConfigError);
+  with.loss.divergence_weight = 0;
+  with.loss.hidden_statistics = HiddenStatisticsOptions{.weight = 0.01};
+  with.replay.capacity = 16;
+  with.candidates = 2;
+  with.ramps.window_high = {.from = 0.5, .to = 0.5};
+  with.rollout.prompts = generator::BosPrompts{};
+  with.evaluation = TextEvaluationOptions{.texts = {"held-out"}, .window = 16, .windows = 4};
+  for (const auto author : {generator::Author::kTeacher, generator::Author::kStudent}) {
+    for (const auto alignment : {TokenAlignment::kText, TokenAlignment::kPosition}) {
+      with.rollout.author = author;
+      with.loss.universal_logit->alignment = alignment;
+      const auto name = std::string(enum_name(author)) + std::string(enum_name(alignment));
+      const auto result = run(with, name);
+      EXPECT_EQ(result.loop.steps, 4);
+      EXPECT_EQ(result.loop.last_evaluation.front().first, "perplexity");
+    }
+  }
+  with.rollout.author = generator::Author::kTokenMixture;
+  EXPECT_THROW(run(with, "token_mixture"), ConfigError);
+}
+
+TEST(LanguageOptions, NameWhatDoesNotGoTogether) {
+  const auto field_of = [](const DistillLanguageModel& options) {
+    const auto problems = options.problems();
+    return problems.empty() ? std::string() : problems.front().field;
+  };
+  DistillLanguageModel cached;
+  cached.teacher.weights = CachedTeacher{.file = "f"};
+  EXPECT_EQ(field_of(cached), "loss");
+  cached.loss.divergence.support = kernels::TokenSupport::kTeacherTopK;
+  EXPECT_EQ(field_of(cached), "");
+  cached.loss.advantage = AdvantageOptions{};
+  EXPECT_EQ(field_of(cached), "loss");
+  cached.loss.advantage.reset();
+  cached.replay.capacity = 8;
+  EXPECT_EQ(field_of(cached), "replay");
+
+  DistillLanguageModel bank;
+  bank.replay_top_k = 50;
+  EXPECT_EQ(field_of(bank), "replay_top_k");
+  bank.loss.divergence.support = kernels::TokenSupport::kTeacherTopK;
+  bank.loss.divergence.k = 50;
+  EXPECT_EQ(field_of(bank), "");
+  bank.teacher.weights = EmaTeacher{};
+  EXPECT_EQ(field_of(bank), "replay_top_k");
+
+  LanguageLossOptions nothing;
+  nothing.divergence_weight = 0;
+  EXPECT_FALSE(nothing.problems().empty());
+  EXPECT_FALSE(EnsembleTeacher{}.problems().empty());
+}
+
 TEST_F(LanguageRuns, RefusesWhatDoesNotFit) {
   auto missing = options();
   missing.teacher.model = (folder_ / "nothing").string();
@@ -158,6 +327,15 @@ TEST_F(LanguageRuns, RefusesWhatDoesNotFit) {
   auto layers = options();
   layers.student.layers = {0, 9};
   EXPECT_THROW(run(layers, "b"), ConfigError);
+  auto prefix = options();
+  prefix.student.layers = {};
+  prefix.trainable = KvPrefixParameters{.length = 8, .frozen = 1, .text = "text"};
+  prefix.teacher.weights = TrustRegionTeacher{};
+  EXPECT_THROW(run(prefix, "prefix"), ConfigError);
+  auto cached = options();
+  cached.student.from = cached.teacher.model;
+  cached.teacher = {.model = "", .weights = CachedTeacher{.file = (folder_ / "nothing").string()}};
+  EXPECT_THROW(run(cached, "cached"), InputError);
   auto other_words = options();
   drystill::testing::write_tiny_language_model(folder_ / "other", 2);
   auto text = [&] {

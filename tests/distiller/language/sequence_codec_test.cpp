@@ -14,6 +14,11 @@ void expect_equal(const Sequence& a, const Sequence& b) {
   EXPECT_EQ(a.sampler_log_probabilities, b.sampler_log_probabilities);
   EXPECT_EQ(a.importance, b.importance);
   EXPECT_EQ(a.weight, b.weight);
+  EXPECT_EQ(a.top_ids, b.top_ids);
+  EXPECT_EQ(a.top_log_probabilities, b.top_log_probabilities);
+  EXPECT_EQ(a.teacher_completion, b.teacher_completion);
+  EXPECT_EQ(a.student_places, b.student_places);
+  EXPECT_EQ(a.teacher_places, b.teacher_places);
 }
 
 TEST(SequenceCodec, ReturnsWhatItWasGiven) {
@@ -23,16 +28,24 @@ TEST(SequenceCodec, ReturnsWhatItWasGiven) {
                       .sampler_log_probabilities = {-1.5F, -0.F},
                       .importance = {0.25F, 4.F},
                       .weight = 0.1};
-  expect_equal(decode(encode(full, 3)), full);
+  expect_equal(decode(encode(full, {3})), full);
   Sequence bare{.teacher_prompt = {1}, .student_prompt = {2}, .completion = {3}};
-  expect_equal(decode(encode(bare, 64)), bare);
+  expect_equal(decode(encode(bare, {64})), bare);
   bare.importance = {2.F};
-  expect_equal(decode(encode(bare, 1)), bare);
+  expect_equal(decode(encode(bare, {1})), bare);
+  bare.top_ids = {5, 6};
+  bare.top_log_probabilities = {-0.5F, -2.F};
+  expect_equal(decode(encode(bare, {.longest = 1, .top_k = 2})), bare);
+  bare.teacher_completion = {9, 10};
+  bare.student_places = {0};
+  bare.teacher_places = {1};
+  expect_equal(decode(encode(bare, {.longest = 2, .top_k = 2, .two_tokenizers = true})), bare);
+  EXPECT_THROW(encode(bare, {.longest = 1}), InputError);
 }
 
 TEST(SequenceCodec, RefusesWhatDoesNotFit) {
-  EXPECT_THROW(encode({.teacher_prompt = {1, 2}, .student_prompt = {1}, .completion = {1}}, 1), InputError);
-  torch::Tensor row = encode({.teacher_prompt = {1}, .student_prompt = {1}, .completion = {1}}, 2);
+  EXPECT_THROW(encode({.teacher_prompt = {1, 2}, .student_prompt = {1}, .completion = {1}}, {1}), InputError);
+  torch::Tensor row = encode({.teacher_prompt = {1}, .student_prompt = {1}, .completion = {1}}, {2});
   row[2] = 1'000'000;
   EXPECT_THROW(decode(row), InputError);
   row[2] = -1;

@@ -92,6 +92,40 @@ TEST(RolloutSource, MixtureDrawsItsAuthorForEveryBatch) {
   EXPECT_NEAR(by_student, 100, 40);  // 4.6 standard deviations
 }
 
+// A batch has one author whether a draw is part of it or several of it; each batch draws anew.
+TEST(RolloutSource, MixtureIsOfTheBatchWhateverTheDraw) {
+  for (const std::int64_t draw : {2, 3, 12}) {
+    World world({.author = Author::kMixture, .student_share = 0.5});
+    std::vector<bool> by_student;
+    while (by_student.size() < 6 * 200) {
+      for (const auto& rollout : world.source->draw({.count = draw, .batch = 6})) {
+        EXPECT_EQ(rollout.completion.front(), rollout.by_student ? 's' : 't');
+        by_student.push_back(rollout.by_student);
+      }
+    }
+    int students = 0, changes = 0;
+    for (std::size_t i = 0; i < 6 * 200; ++i) {
+      EXPECT_EQ(by_student[i], by_student[i / 6 * 6]);
+      if (i % 6 == 0) students += by_student[i] ? 1 : 0;
+      if (i % 6 == 0 && i > 0) changes += by_student[i] != by_student[i - 1] ? 1 : 0;
+    }
+    EXPECT_NEAR(students, 100, 33);  // 4.6 standard deviations
+    EXPECT_NEAR(changes, 100, 33);
+  }
+}
+
+TEST(RolloutSource, MixtureOfSequencesMixesWithinABatch) {
+  World world({.author = Author::kMixture, .student_share = 0.5, .mixture_per = MixtureUnit::kSequence, .group = 2});
+  const auto rollouts = world.source->draw({.count = 400, .batch = 400});
+  int students = 0;
+  for (std::size_t i = 0; i < rollouts.size(); ++i) {
+    EXPECT_EQ(rollouts[i].completion, Tokens(kLength, rollouts[i].by_student ? 's' : 't'));
+    EXPECT_EQ(rollouts[i].by_student, rollouts[i / 2 * 2].by_student);
+    students += rollouts[i].by_student ? 1 : 0;
+  }
+  EXPECT_NEAR(students, 200, 66);
+}
+
 TEST(RolloutSource, TakesTheFirstTokensOfVocabStartGreedily) {
   World world({.prompts = VocabStartPrompts{.greedy_min = 2, .greedy_max = 3}, .sampling = {.temperature = 0.8}});
   const auto rollouts = world.source->draw({.count = 20});
@@ -228,7 +262,7 @@ TEST(RolloutSource, SaysWhyTheVerifierRejectedEverything) {
 TEST(RolloutSource, GoesOnWhereItWas) {
   const RolloutOptions options{.prompts = VocabStartPrompts{}, .author = Author::kMixture};
   World world(options), resumed(options);
-  world.source->draw({.count = 5});
+  world.source->draw({.count = 5, .batch = 16});
   resumed.source->draw({.count = 2});
   State state;
   world.source->save(StateWriter(state).part("rollouts"));
@@ -236,7 +270,7 @@ TEST(RolloutSource, GoesOnWhereItWas) {
   resumed.source->load(StateReader(state).part("rollouts"));
   resumed.seeds.load(StateReader(state).part("seeds"));
   for (int i = 0; i < 10; ++i) {
-    const auto a = world.source->draw({.count = 40}), b = resumed.source->draw({.count = 40});
+    const auto a = world.source->draw({.count = 40, .batch = 16}), b = resumed.source->draw({.count = 40, .batch = 16});
     ASSERT_EQ(a.size(), b.size());
     for (std::size_t k = 0; k < a.size(); ++k) {
       EXPECT_EQ(a[k].item.tokens, b[k].item.tokens);

@@ -1,0 +1,75 @@
+#include "distiller/language/rollout_parts.h"
+
+#include "generator/rollouts/mixture_actor.h"
+
+namespace drystill::distiller {
+namespace {
+
+torch::ScalarType writing_dtype(const DistillLanguageModel& options) {
+  return options.run.precision.bfloat16 ? torch::kBFloat16 : torch::kFloat32;
+}
+
+}  // namespace
+
+RolloutParts::RolloutParts(const DistillLanguageModel& options, const RunModels& models, const LanguageStudent& student,
+                           const LanguageLearner& learner, const generator::TextOpener& open_texts, SeedStreams& seeds)
+    : teacher_encoder_(models.teacher_tokenizer),
+      student_encoder_(models.student_tokenizer),
+      teacher_view_(options.teacher_view, teacher_encoder_),
+      student_view_(options.student_view, student_encoder_, models.shared_vocabulary ? nullptr : &teacher_encoder_),
+      teacher_(*learner.teacher()),
+      student_actor_(*models.student, student_encoder_, writing_dtype(options), options.rollout.sampling_batch,
+                     student.prefix().get()),
+      mixed_actor_(teacher_.models(), *models.student) {
+  const language::ModelMixture mixture = teacher_.models();
+  if (mixture.models.size() == 1) {
+    auto actor = std::make_unique<generator::LanguageActor>(*mixture.models.front(), teacher_encoder_,
+                                                            writing_dtype(options), options.rollout.sampling_batch);
+    packed_teacher_ = actor.get();
+    teacher_actor_ = std::move(actor);
+  } else {
+    teacher_actor_ = std::make_unique<generator::MixtureActor>(mixture, teacher_encoder_);
+  }
+  rollouts_ = std::make_unique<generator::RolloutSource>(
+      options.rollout, generator::RolloutParts{
+                           .prompts = generator::make_prompt_source(
+                               options.rollout.prompts, {.encoder = teacher_encoder_,
+                                                         .teacher = *teacher_actor_,
+                                                         .open_texts = open_texts,
+                                                         .completion_length = options.rollout.sampling.max_new_tokens,
+                                                         .seeds = seeds}),
+                           .teacher = *teacher_actor_,
+                           .student = student_actor_,
+                           .mixed = &mixed_actor_,
+                           .teacher_view = teacher_view_,
+                           .student_view = student_view_,
+                           .encoder = student_encoder_,
+                           .seeds = seeds,
+                           .teacher_encoder = models.shared_vocabulary ? nullptr : &teacher_encoder_});
+  std::optional<TwoTokenizers> tokenizers;
+  if (!models.shared_vocabulary) {
+    tokenizers.emplace(TwoTokenizers{teacher_encoder_.tokenizer(), student_encoder_.tokenizer(),
+                                     options.loss.universal_logit->alignment});
+  }
+  input_ = std::make_unique<RolloutInput>(
+      RolloutInputOptions{.batch = options.batch,
+                          .draw = options.draw,
+                          .candidates = options.candidates,
+                          .longest = options.longest,
+                          .top_k = options.replay_top_k,
+                          .ramps = options.ramps,
+                          .replay = options.replay,
+                          .tokenizers = tokenizers},
+      *rollouts_, teacher_view_, student_view_,
+      RolloutInput::Teacher{
+          .divergences = [&learner](std::span<const Sequence> sequences) { return learner.divergences(sequences); },
+          .remember = [&learner](std::span<Sequence> sequences, std::int64_t k) { learner.remember(sequences, k); }},
+      seeds);
+}
+
+void RolloutParts::student_changed() {
+  student_actor_.weights_changed();
+  if (packed_teacher_ != nullptr && teacher_.moves()) packed_teacher_->weights_changed();
+}
+
+}  // namespace drystill::distiller

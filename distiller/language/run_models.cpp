@@ -1,0 +1,97 @@
+#include "distiller/language/run_models.h"
+
+#include "core/device.h"
+#include "core/error.h"
+#include "language/load_language_model.h"
+#include "language/models/layer_subset.h"
+
+namespace drystill::distiller {
+namespace {
+
+// A teacher whose tokens mean the same as those of `first`, the ensemble's first model.
+std::shared_ptr<language::CausalLm> load_other(const std::string& source, const std::string& first,
+                                               const language::Tokenizer& tokenizer) {
+  auto other = language::load_language_model(source, torch::kFloat32);
+  if (const auto difference = language::vocabulary_difference(other.tokenizer, tokenizer)) {
+    throw InputError(source + " and " + first + ": the vocabularies of an ensemble's teachers differ: " +
+                     difference->message() + "; they must have one tokenizer");
+  }
+  return other.model;
+}
+
+void check_vocabularies(RunModels& models, const DistillLanguageModel& options) {
+  const auto difference = language::vocabulary_difference(models.teacher_tokenizer, models.student_tokenizer);
+  if (!difference) return;
+  if (!options.loss.universal_logit) {
+    throw InputError(options.teacher.model + " and " + models.student_source +
+                     ": the vocabularies of teacher and student differ: " + difference->message() +
+                     "; distillation token by token needs one tokenizer, `loss.universal_logit` does not");
+  }
+  const bool only_universal = options.loss.divergence_weight == 0 && !options.loss.advantage;
+  if (!only_universal || options.rollout.author == generator::Author::kTokenMixture || options.replay_top_k > 0) {
+    throw ConfigError("loss: the vocabularies of teacher and student differ: " + difference->message() +
+                      "; set `divergence_weight: 0`, and neither advantage, token_mixture nor replay_top_k");
+  }
+  models.shared_vocabulary = false;
+}
+
+}  // namespace
+
+void RunModels::set_precision(const PrecisionOptions& precision) {
+  if (!precision.bfloat16) return;
+  for (const auto& teacher : teachers) teacher->to(torch::kBFloat16);
+  student->set_compute_dtype(torch::kBFloat16);  // its weights stay float32: the optimizer's masters
+}
+
+RunModels load_run_models(const DistillLanguageModel& options) {
+  const auto& [from, layers] = options.student;
+  const std::string& teacher_source = options.teacher.model;
+  if (from == "teacher" && teacher_source.empty()) {
+    throw ConfigError("student.from is 'teacher', but teacher.model is missing");
+  }
+  const std::string source = from == "teacher" ? teacher_source : from;
+  auto origin = language::load_language_model(source, torch::kFloat32);
+  RunModels models{.teachers = {},
+                   .student = layers.empty() ? origin.model->copy() : language::make_from_layers(*origin.model, layers),
+                   .teacher_tokenizer = origin.tokenizer,
+                   .student_tokenizer = origin.tokenizer,
+                   .student_source = source};
+  models.student->set_gradient_checkpointing(options.gradient_checkpointing);
+  const auto* ensemble = std::get_if<EnsembleTeacher>(&options.teacher.weights);
+  if (ensemble == nullptr && !std::holds_alternative<FrozenTeacher>(options.teacher.weights)) return models;
+
+  if (teacher_source == source) {
+    models.teachers.push_back(origin.model);
+  } else {
+    auto teacher = language::load_language_model(teacher_source, torch::kFloat32);
+    models.teachers.push_back(teacher.model);
+    models.teacher_tokenizer = teacher.tokenizer;
+  }
+  check_vocabularies(models, options);
+  if (ensemble != nullptr) {
+    for (const EnsembleMember& other : ensemble->others) {
+      models.teachers.push_back(load_other(other.model, teacher_source, models.teacher_tokenizer));
+    }
+  }
+  return models;
+}
+
+std::vector<std::int64_t> prefix_tokens(const TrainableOptions& options, const language::Tokenizer& tokenizer,
+                                        const generator::TextOpener& open_texts) {
+  const auto* prefix = std::get_if<KvPrefixParameters>(&options);
+  if (prefix == nullptr) return {};
+  std::vector<std::int64_t> tokens;
+  for (const std::string& text : open_texts({prefix->text})) {
+    const auto more = tokenizer.encode(text);
+    tokens.insert(tokens.end(), more.begin(), more.end());
+  }
+  return tokens;
+}
+
+torch::Device cpu_only(const std::string& device) {
+  const torch::Device parsed = parse_device(device);
+  if (!parsed.is_cpu()) throw ConfigError("device: language models run on the CPU for now; set `device: cpu`");
+  return parsed;
+}
+
+}  // namespace drystill::distiller

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "distiller/language/options.h"
+#include "generator/rollouts/prompt_source.h"
+#include "language/models/causal_lm.h"
+#include "language/tokenizer/tokenizer.h"
+
+namespace drystill::distiller {
+
+// The models of a run and what they read with.
+struct RunModels {
+  std::vector<std::shared_ptr<language::CausalLm>> teachers;  // with an ensemble's others; empty: none of its own
+  std::shared_ptr<language::CausalLm> student;
+  language::Tokenizer teacher_tokenizer;
+  language::Tokenizer student_tokenizer;
+  std::string student_source;     // folder or .gguf that the student began as
+  bool shared_vocabulary = true;  // false only where loss.universal_logit says that it may differ
+
+  void set_precision(const PrecisionOptions& precision);  // of a student that exists
+};
+
+// Throws ConfigError where the options name no student; InputError, naming the models, for files that are missing or
+// damaged and for vocabularies that differ.
+RunModels load_run_models(const DistillLanguageModel& options);
+
+// The first tokens that a kv_prefix starts as; none for other parts trained.
+std::vector<std::int64_t> prefix_tokens(const TrainableOptions& options, const language::Tokenizer& tokenizer,
+                                        const generator::TextOpener& open_texts);
+
+// ConfigError for any other device: language models run on the CPU for now.
+torch::Device cpu_only(const std::string& device);
+
+}  // namespace drystill::distiller

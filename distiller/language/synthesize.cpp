@@ -1,0 +1,101 @@
+#include "distiller/language/synthesize.h"
+
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "core/device.h"
+#include "core/error.h"
+#include "core/stop_request.h"
+#include "core/threads.h"
+#include "distiller/language/rollout_parts.h"
+#include "distiller/language/run_models.h"
+#include "distiller/language/student.h"
+#include "distiller/language/teacher_cache.h"
+#include "io/atomic_file.h"
+#include "io/quote.h"
+
+namespace drystill::distiller {
+namespace {
+
+constexpr char kRecords[] = "records.jsonl";
+
+std::string record_of(const Sequence& sequence, const language::Tokenizer& tokenizer) {
+  nlohmann::ordered_json record;
+  record["teacher_prompt"] = sequence.teacher_prompt;
+  record["student_prompt"] = sequence.student_prompt;
+  record["completion"] = sequence.completion;
+  record["text"] = tokenizer.decode(sequence.completion, /*skip_special=*/true);
+  return record.dump() + "\n";
+}
+
+void prepare_folder(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) throw RunError(io::quote(folder.string()) + ": cannot be made: " + error.message());
+  if (std::filesystem::exists(folder / kRecords)) {
+    throw InputError(io::quote((folder / kRecords).string()) + " exists already; choose another folder");
+  }
+}
+
+}  // namespace
+
+SynthesizedText synthesize_text(const DistillLanguageModel& options, const TextSynthesisRequest& request,
+                                const generator::TextOpener& open_texts, Progress& progress) {
+  if (std::holds_alternative<CachedTeacher>(options.teacher.weights)) {
+    throw ConfigError("teacher.weights: a cached teacher cannot be asked; name the one it was made from");
+  }
+  limit_threads(options.run.threads);
+  const torch::Device device = cpu_only(options.run.device);
+  SeedStreams seeds(static_cast<std::uint64_t>(options.run.seed), device);
+  RunModels models = load_run_models(options);
+  if (request.top_k > 0 && !models.shared_vocabulary) {
+    throw ConfigError("--logits: a teacher with another vocabulary has no words that the student knows");
+  }
+  LanguageStudent student(models.student, options.trainable,
+                          prefix_tokens(options.trainable, models.student_tokenizer, open_texts), seeds);
+  models.set_precision(options.run.precision);
+  const LanguageLearner learner(learner_options(options, models), student,
+                                make_language_teacher(options.teacher.weights, models.teachers, student), device);
+  DistillLanguageModel without_bank = options;
+  without_bank.replay = {};
+  RolloutParts rollouts(without_bank, models, student, learner, open_texts, seeds);
+
+  prepare_folder(request.folder);
+  io::AtomicFile records(request.folder / kRecords);
+  std::optional<TeacherCacheWriter> cache;
+  const std::int64_t k = std::min(request.top_k, learner.words());
+  if (request.top_k > 0) {
+    cache.emplace(
+        request.folder,
+        TeacherCacheFacts{.words = learner.words(),
+                          .k = k,
+                          .vocabulary = language::vocabulary_fingerprint(models.teacher_tokenizer),
+                          .teacher = options.teacher.model.empty() ? models.student_source : options.teacher.model});
+  }
+  SynthesizedText result;
+  progress.start(request.count);
+  while (result.sequences < request.count) {
+    if (const int signal = stop_requested()) throw Interrupted(signal);
+    Batch batch =
+        rollouts.input().next({.progress = static_cast<double>(result.sequences) / static_cast<double>(request.count)});
+    const auto wanted = static_cast<std::size_t>(request.count - result.sequences);
+    if (batch.sequences.size() > wanted) batch.sequences.resize(wanted);
+    if (cache) learner.remember(batch.sequences, k);
+    for (const Sequence& sequence : batch.sequences) {
+      records.write(record_of(sequence, models.student_tokenizer));
+      if (cache) cache->add(sequence);
+      result.tokens += std::ssize(sequence.completion);
+    }
+    result.sequences += std::ssize(batch.sequences);
+    progress.update(result.sequences, {});
+  }
+  progress.finish();
+  if (cache) {
+    cache->finish();
+    result.mean_tail = cache->mean_tail();
+  }
+  records.commit();
+  return result;
+}
+
+}  // namespace drystill::distiller

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "language/models/kv_cache.h"
+#include "language/models/model_mixture.h"
+
+namespace drystill::generator {
+
+// Prompts side by side, padded on the left, and how far a mixture of models is behind them: token by token, with a
+// KvCache a model.
+class MixtureProgress {
+ public:
+  // The mixture's models outlive this. prompts: at least one token each; new_tokens: room behind the longest.
+  MixtureProgress(const language::ModelMixture& mixture, std::span<const std::vector<std::int64_t>> prompts,
+                  std::int64_t new_tokens);
+
+  torch::Tensor next_logits();            // [N, V] float32
+  void append(const torch::Tensor& ids);  // int64 [N]: what was sampled
+
+ private:
+  language::ModelMixture mixture_;
+  language::TokenBatch batch_;
+  std::vector<language::KvCache> caches_;
+};
+
+}  // namespace drystill::generator
