@@ -9,6 +9,7 @@
 #include "distiller/language/options.h"
 #include "distiller/language/sequence.h"
 #include "distiller/loop.h"
+#include "generator/rollouts/adversarial_prefix.h"
 #include "generator/rollouts/rollout_source.h"
 
 namespace drystill::distiller {
@@ -26,12 +27,13 @@ struct RolloutInputOptions {
 // each batch is fresh sequences plus, once the bank holds a batch, some that come back.
 class RolloutInput final : public InputSource {
  public:
-  // Mean divergence of each sequence, for the window. Not called where it keeps everything.
+  // Mean divergence of each sequence, for the window and the adversary. Not called where nobody asks.
   using Divergences = std::function<std::vector<double>(std::span<const Sequence>)>;
 
+  // adversary: the prefix that the rollouts' teacher writes behind, which learns from every draw; or null.
   RolloutInput(const RolloutInputOptions& options, generator::RolloutSource& rollouts,
                const language::View& teacher_view, const language::View& student_view, Divergences divergences,
-               SeedStreams& seeds);
+               SeedStreams& seeds, generator::AdversarialPrefix* adversary = nullptr);
 
   Batch next(const curriculum::StagePlan& plan) override;
   void observe(const Batch& batch, const StepReport& report) override;
@@ -42,14 +44,23 @@ class RolloutInput final : public InputSource {
   std::int64_t tokens_written() const { return tokens_written_; }
 
  private:
+  // What the views made of a draw; origins: the rollout that each sequence is.
+  struct Rendered {
+    std::vector<Sequence> sequences;
+    std::vector<const generator::Rollout*> origins;
+  };
   void refill(const curriculum::StagePlan& plan);
-  std::vector<Sequence> render(const std::vector<generator::Rollout>& rollouts) const;
+  Rendered render(const std::vector<generator::Rollout>& rollouts) const;
+  void teach_adversary(const Rendered& rendered, std::span<const double> divergences);
+  void keep_window(std::vector<Sequence> sequences, std::span<const double> divergences,
+                   const curriculum::RolloutPlan& plan);
 
   RolloutInputOptions options_;
   generator::RolloutSource& rollouts_;
   const language::View& teacher_view_;
   const language::View& student_view_;
   Divergences divergences_;
+  generator::AdversarialPrefix* adversary_;
   at::Generator replay_draws_;
   std::deque<Sequence> waiting_;
   curriculum::ReplayBank bank_;  // rows of sequence_codec.h

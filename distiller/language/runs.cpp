@@ -7,6 +7,7 @@
 #include "distiller/language/learner.h"
 #include "distiller/language/rollout_input.h"
 #include "distiller/language/student.h"
+#include "generator/rollouts/adversarial_prefix.h"
 #include "generator/rollouts/language_actor.h"
 #include "generator/rollouts/mixed_actor.h"
 #include "language/load_language_model.h"
@@ -14,6 +15,8 @@
 
 namespace drystill::distiller {
 namespace {
+
+constexpr char kPrefixFile[] = "kv_prefix.safetensors";
 
 std::int64_t count_parameters(const std::vector<torch::Tensor>& parameters) {
   std::int64_t total = 0;
@@ -30,15 +33,22 @@ struct Models {
   std::string student_source;
 };
 
+std::string student_source(const DistillLanguageModel& options) {
+  if (options.student.from != "teacher") return options.student.from;
+  if (options.teacher.model.empty()) throw ConfigError("student.from is 'teacher', but teacher.model is missing");
+  return options.teacher.model;
+}
+
+std::shared_ptr<language::CausalLm> student_of(const language::CausalLm& origin,
+                                               const LanguageStudentOptions& options) {
+  return options.layers.empty() ? origin.copy() : language::make_from_layers(origin, options.layers);
+}
+
 Models load_models(const DistillLanguageModel& options) {
-  const auto& [from, layers] = options.student;
-  if (from == "teacher" && options.teacher.model.empty()) {
-    throw ConfigError("student.from is 'teacher', but teacher.model is missing");
-  }
-  const std::string source = from == "teacher" ? options.teacher.model : from;
+  const std::string source = student_source(options);
   auto origin = language::load_language_model(source, torch::kFloat32);
   Models models{.teacher = nullptr,
-                .student = layers.empty() ? origin.model->copy() : language::make_from_layers(*origin.model, layers),
+                .student = student_of(*origin.model, options.student),
                 .teacher_tokenizer = origin.tokenizer,
                 .student_tokenizer = origin.tokenizer,
                 .student_source = source};
@@ -82,12 +92,43 @@ std::filesystem::path save_student(const LanguageStudent& student, const Models&
     student.adapter()->save(target, models.student_source);
   } else if (student.prefix()) {
     std::filesystem::create_directories(target);
-    student.prefix()->save(target / "kv_prefix.safetensors");
+    student.prefix()->save(target / kPrefixFile);
   } else {
     language::save_language_model(target, *student.model(), models.student_source,
                                   provenance(DistillLanguageModel::kName, run, result, "drystill.text_"));
   }
   return target;
+}
+
+// What a run left: a model, or a folder with an adapter or a prefix for the student that the options begin with.
+struct LoadedStudent {
+  LanguageStudent student;
+  language::Tokenizer tokenizer;
+};
+
+LoadedStudent load_student(const DistillLanguageModel& options, const std::filesystem::path& path) {
+  const bool adapter = std::filesystem::exists(path / "adapter_config.json");
+  if (!adapter && !std::filesystem::exists(path / kPrefixFile)) {
+    auto whole = language::load_language_model(path);
+    return {LanguageStudent(whole.model), whole.tokenizer};
+  }
+  const auto origin = language::load_language_model(student_source(options), torch::kFloat32);
+  const auto base = student_of(*origin.model, options.student);
+  if (adapter) return {LanguageStudent(base, language::LoraAdapter::load(path, base)), origin.tokenizer};
+  return {LanguageStudent(base, language::KvPrefix::load(path / kPrefixFile, base->options())), origin.tokenizer};
+}
+
+// Null where the rollouts have none. The plain teacher writes what its prefix starts as, and packs its weights anew
+// should a prompt source ask it to write: nobody may ever.
+std::unique_ptr<generator::AdversarialPrefix> make_adversary(const generator::RolloutOptions& options,
+                                                             const language::CausalLm& teacher,
+                                                             generator::LanguageActor& actor,
+                                                             const language::PromptEncoder& encoder,
+                                                             SeedStreams& seeds) {
+  if (!options.adversarial_prefix) return nullptr;
+  const auto text = generator::adversarial_start(actor, encoder, options.adversarial_prefix->length, seeds);
+  actor.weights_changed();
+  return std::make_unique<generator::AdversarialPrefix>(*options.adversarial_prefix, teacher, text);
 }
 
 }  // namespace
@@ -120,11 +161,16 @@ TrainingResult distill_language_model(const DistillLanguageModel& options, const
   const language::View teacher_view(options.teacher_view, encoder), student_view(options.student_view, encoder);
   generator::LanguageActor teacher_actor(learner.teacher().model(), encoder, dtype);
   generator::LanguageActor student_actor(*models.student, encoder, dtype, student.prefix().get());
+  const auto adversary = make_adversary(options.rollout, learner.teacher().model(), teacher_actor, encoder, seeds);
+  generator::LanguageActor prefixed_actor(learner.teacher().model(), encoder, dtype,
+                                          adversary ? &adversary->prefix() : nullptr);
   learner.on_step([&] {
     student_actor.weights_changed();
     const auto& weights = options.teacher.weights;
     const bool moves = std::holds_alternative<EmaTeacher>(weights) || std::holds_alternative<LiveTeacher>(weights);
-    if (moves) teacher_actor.weights_changed();
+    if (!moves) return;
+    teacher_actor.weights_changed();
+    prefixed_actor.weights_changed();
   });
   generator::LanguageMixedActor mixed_actor(learner.teacher().model(), *models.student);
   generator::RolloutSource rollouts(
@@ -134,7 +180,7 @@ TrainingResult distill_language_model(const DistillLanguageModel& options, const
                                                       .open_texts = environment.open_texts,
                                                       .completion_length = options.rollout.sampling.max_new_tokens,
                                                       .seeds = seeds}),
-                        .teacher = teacher_actor,
+                        .teacher = adversary ? prefixed_actor : teacher_actor,
                         .student = student_actor,
                         .mixed = &mixed_actor,
                         .teacher_view = teacher_view,
@@ -149,7 +195,7 @@ TrainingResult distill_language_model(const DistillLanguageModel& options, const
        .ramps = options.ramps,
        .replay = options.replay},
       rollouts, teacher_view, student_view,
-      [&](std::span<const Sequence> sequences) { return learner.divergences(sequences); }, seeds);
+      [&](std::span<const Sequence> sequences) { return learner.divergences(sequences); }, seeds, adversary.get());
   const auto scheduler = curriculum::make_scheduler(options.curriculum, total_steps, options.run.loop.epoch_steps);
 
   std::optional<TextEvaluator> evaluator;
@@ -183,10 +229,9 @@ TextEvaluation evaluate_language_model(const DistillLanguageModel& options, cons
                                        const generator::TextOpener& open_texts) {
   const std::string teacher_source = options.teacher.model.empty() ? options.student.from : options.teacher.model;
   const auto teacher = language::load_language_model(teacher_source);
-  const auto student = language::load_language_model(model);
-  SeedStreams seeds(0);
-  const TextEvaluator evaluator(*options.evaluation, open_texts(options.evaluation->texts), student.tokenizer);
-  return evaluator.evaluate(LanguageStudent(student.model, AllParameters{}, {}, seeds), *teacher.model);
+  const auto [student, tokenizer] = load_student(options, model);
+  const TextEvaluator evaluator(*options.evaluation, open_texts(options.evaluation->texts), tokenizer);
+  return evaluator.evaluate(student, *teacher.model);
 }
 
 }  // namespace drystill::distiller
