@@ -2,12 +2,14 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
 #include "core/fields.h"
+#include "generator/adversarial_prefix_options.h"
 #include "generator/verifier_options.h"
 #include "language/sampling/sampling_options.h"
 
@@ -174,6 +176,7 @@ struct RolloutOptions {
   std::int64_t sampling_batch = 64;
   VerifierOptions verifier = NoVerifier{};
   Keep keep = Keep::kAll;
+  std::optional<AdversarialPrefixOptions> adversarial_prefix;
 
   template <class Field>
   void visit(Field&& field) {
@@ -193,10 +196,22 @@ struct RolloutOptions {
         "how completions are checked; with a group above 1 every item also gets the text `sibling`: the answer of the "
         "first accepted other completion of its group");
     field("keep", keep, "all, or only those that the verifier accepts");
+    field("adversarial_prefix", adversarial_prefix,
+          "experimental: trained keys and values before the context of the teacher as author, which seek disagreement; "
+          "left out: none");
   }
   std::vector<Problem> problems() const {
     if (keep == Keep::kAccepted && std::holds_alternative<NoVerifier>(verifier)) {
       return {{"keep", "'accepted' needs a 'verifier'"}};
+    }
+    if (!adversarial_prefix) return {};
+    if (author != Author::kTeacher) return {{"adversarial_prefix", "needs the author 'teacher'"}};
+    const bool whole = sampling.temperature > 0 && sampling.top_k == 0 && sampling.top_p == 1 && sampling.min_p == 0 &&
+                       sampling.min_new_tokens == 0;
+    if (!whole) {
+      return {{"adversarial_prefix",
+               "needs draws from the whole distribution: in 'sampling', a temperature above 0 and no top_k, top_p, "
+               "min_p or min_new_tokens"}};
     }
     return {};
   }

@@ -53,9 +53,21 @@ Subject subject_of(const distiller::RunConfig& config, const fs::path& run_folde
   return subject;
 }
 
-void evaluate_language(const distiller::DistillLanguageModel& options, const std::string& model,
+// The model to evaluate: the one that was named, or what the run left.
+std::string named_or_left(const std::string& named, const std::string& left, const fs::path& run_folder,
+                          const fs::path& config) {
+  if (!named.empty()) return named;
+  if (left.empty()) throw ConfigError(config.string() + ": names no trained model; give a run folder, or --model");
+  if (!run_folder.empty() && !fs::exists(left)) {
+    throw InputError(run_folder.string() + ": this run is not finished, there is no " + left +
+                     "; continue it with --resume");
+  }
+  return left;
+}
+
+void evaluate_language(const distiller::DistillLanguageModel& options, const std::string& model, const fs::path& config,
                        const Console& console) {
-  if (!options.evaluation) throw ConfigError("the configuration names no real held-out text; add `evaluation:`");
+  if (!options.evaluation) throw ConfigError(config.string() + ": names no real held-out text; add `evaluation:`");
   limit_threads(options.run.threads);
   const auto result = distiller::evaluate_language_model(options, model, language::read_text_files);
   std::vector<std::pair<std::string, std::string>> fields = {{"model", model},
@@ -70,18 +82,12 @@ void evaluate(const EvaluateArguments& arguments, const Console& console) {
   const fs::path config = is_run ? folder / "config.yaml" : fs::path(arguments.run);
   const auto loaded = configs::load_run_config(config, arguments.sets).config;
   if (const auto* language = std::get_if<distiller::DistillLanguageModel>(&loaded)) {
-    const std::string model = !arguments.model.empty() ? arguments.model : (folder / "student").string();
-    return evaluate_language(*language, model, console);
+    const std::string left = is_run ? (folder / "student").string() : "";
+    return evaluate_language(*language, named_or_left(arguments.model, left, folder, config), config, console);
   }
   Subject subject = subject_of(loaded, folder);
   if (!arguments.model.empty()) subject.model = {.architecture = "", .checkpoint = arguments.model};
-  if (subject.model.checkpoint.empty()) {
-    throw ConfigError(config.string() + ": names no trained model; give a run folder, or --model FILE");
-  }
-  if (is_run && arguments.model.empty() && !fs::exists(subject.model.checkpoint)) {
-    throw InputError(arguments.run + ": this run is not finished, there is no " + subject.model.checkpoint +
-                     "; continue it with --resume");
-  }
+  subject.model.checkpoint = named_or_left(arguments.model, subject.model.checkpoint, folder, config);
   if (!subject.data) {
     throw ConfigError(config.string() + ": names no real held-out data; add `evaluation:`");
   }
@@ -117,9 +123,11 @@ void evaluate(const EvaluateArguments& arguments, const Console& console) {
 
 void add_evaluate(CLI::App& app, const Console& console) {
   auto arguments = std::make_shared<EvaluateArguments>();
-  CLI::App* verb = app.add_subcommand("evaluate", "accuracy and agreement with the teacher on real held-out data");
+  CLI::App* verb =
+      app.add_subcommand("evaluate", "accuracy, agreement with the teacher or perplexity on real held-out data");
   verb->add_option("run", arguments->run, "run folder, or configuration file")->required();
-  verb->add_option("--model", arguments->model, "evaluate this model file instead of the run's");
+  verb->add_option("--model", arguments->model,
+                   "evaluate this model (a file; of language models a folder or .gguf) instead of the run's");
   verb->add_option("--set", arguments->sets, "change one value: a.b=c; may be repeated")->allow_extra_args(false);
   verb->callback([arguments, &console] { evaluate(*arguments, console); });
 }

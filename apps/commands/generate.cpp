@@ -9,10 +9,9 @@
 
 #include "apps/commands.h"
 #include "apps/console.h"
+#include "apps/language_arguments.h"
 #include "core/error.h"
-#include "core/threads.h"
 #include "language/chat/chat_template.h"
-#include "language/models/causal_lm_folder.h"
 #include "language/sampling/sampler.h"
 #include "language/tokenizer/load_tokenizer.h"
 #include "language/tokenizer/streaming_decoder.h"
@@ -21,12 +20,10 @@ namespace drystill::apps {
 namespace {
 
 struct GenerateArguments {
-  std::string model;
+  LanguageModelArguments model;
   std::string prompt;
   bool raw = false;
   std::int64_t batch = 1;
-  std::int64_t threads = 0;
-  std::string dtype = "float32";
   language::SamplingOptions sampling;
 };
 
@@ -65,10 +62,8 @@ void print_results(const std::vector<language::Completion>& completions, const l
 
 void generate(const GenerateArguments& arguments, const Console& console) {
   language::check_sampling_options(arguments.sampling);
-  limit_threads(arguments.threads);
-  const language::Tokenizer tokenizer = language::load_tokenizer(arguments.model);
-  const auto dtype = arguments.dtype == "bfloat16" ? torch::kBFloat16 : torch::kFloat32;
-  const language::InferenceEngine engine(*language::load_causal_lm(arguments.model, dtype), dtype);
+  const language::Tokenizer tokenizer = language::load_tokenizer(arguments.model.model);
+  const language::InferenceEngine engine = load_engine(arguments.model);
   const std::vector<std::vector<std::int64_t>> prompts(arguments.batch, prompt_ids(tokenizer, arguments));
 
   const bool stream = arguments.batch == 1 && !console.json;
@@ -95,7 +90,7 @@ void add_generate(CLI::App& app, const Console& console) {
   auto arguments = std::make_shared<GenerateArguments>();
   language::SamplingOptions& sampling = arguments->sampling;
   CLI::App* verb = app.add_subcommand("generate", "text sampled from a language model; --json: one line a sample");
-  verb->add_option("model", arguments->model, "folder in the form of Hugging Face, or .gguf file")->required();
+  add_language_model_arguments(*verb, arguments->model);
   verb->add_option("--prompt", arguments->prompt, "what is asked, or, of a base model, what the text begins with")
       ->required();
   verb->add_flag("--raw", arguments->raw, "go on from the prompt itself, without the model's chat template");
@@ -109,10 +104,6 @@ void add_generate(CLI::App& app, const Console& console) {
   verb->add_option("--stop", sampling.stop_strings, "text that ends a sample; may be repeated")
       ->allow_extra_args(false);
   verb->add_option("--seed", sampling.seed, "of the random numbers")->capture_default_str();
-  verb->add_option("--dtype", arguments->dtype, "float32 or bfloat16")
-      ->check(CLI::IsMember({"float32", "bfloat16"}))
-      ->capture_default_str();
-  verb->add_option("--threads", arguments->threads, "CPU threads; 0: all")->check(CLI::Range(0, 1024));
   verb->callback([arguments, &console] { generate(*arguments, console); });
 }
 

@@ -1,5 +1,6 @@
 // drystill list: the names that configurations use.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -19,6 +20,15 @@ template <class Enum>
 void add_enum(Names& names, const std::string& key) {
   std::string values;
   for (const auto value : enum_names(Enum{})) values += (values.empty() ? "" : ", ") + std::string(value);
+  names.emplace_back(key, values);
+}
+
+// The keys of an option struct.
+template <class Options>
+void add_fields(Names& names, const std::string& key) {
+  std::string values;
+  Options().visit(
+      [&values](std::string_view name, const auto&...) { values += (values.empty() ? "" : ", ") + std::string(name); });
   names.emplace_back(key, values);
 }
 
@@ -48,7 +58,25 @@ Names presets() {
     std::getline(file, line);
     names.emplace_back(entry.path().string(), line.starts_with("# ") ? line.substr(2) : "");
   }
+  std::ranges::sort(names);
   return names;
+}
+
+// What a language run is composed of: docs/methods/views.md.
+void add_language_methods(Names& names) {
+  names.emplace_back("rollout.prompts.method", alternatives<generator::PromptOptions>());
+  add_enum<generator::Author>(names, "rollout.author");
+  names.emplace_back("rollout.verifier.method", alternatives<generator::VerifierOptions>());
+  add_enum<generator::Keep>(names, "rollout.keep");
+  add_fields<generator::AdversarialPrefixOptions>(names, "rollout.adversarial_prefix");
+  names.emplace_back("teacher.weights.weights", alternatives<distiller::TeacherWeights>());
+  add_fields<language::ViewOptions>(names, "teacher_view, student_view");
+  names.emplace_back("trainable.method", alternatives<distiller::TrainableOptions>());
+  add_enum<kernels::TokenDivergenceKind>(names, "loss.divergence.kind");
+  add_enum<kernels::TokenSupport>(names, "loss.divergence.support");
+  add_enum<kernels::TokenRemainder>(names, "loss.divergence.remainder");
+  add_enum<kernels::PolicySurrogate>(names, "loss.advantage.surrogate");
+  add_enum<distiller::Aggregation>(names, "loss.aggregation");
 }
 
 Names names_of(const std::string& kind) {
@@ -67,6 +95,7 @@ Names names_of(const std::string& kind) {
     add_enum<curriculum::Pacing>(names, "curriculum.pacing");
     names.emplace_back("optimizer.method", alternatives<OptimizerOptions>());
     add_enum<distiller::ScheduleKind>(names, "schedule.kind");
+    add_language_methods(names);
   } else {
     names = presets();
   }

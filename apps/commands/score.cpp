@@ -11,22 +11,18 @@
 
 #include "apps/commands.h"
 #include "apps/console.h"
+#include "apps/language_arguments.h"
 #include "core/error.h"
 #include "core/stop_request.h"
-#include "core/threads.h"
-#include "language/models/causal_lm_folder.h"
-#include "language/sampling/inference_engine.h"
 #include "language/tokenizer/load_tokenizer.h"
 
 namespace drystill::apps {
 namespace {
 
 struct ScoreArguments {
-  std::string model;
+  LanguageModelArguments model;
   std::string text_file;
   std::string ids_file;
-  std::int64_t threads = 0;
-  std::string dtype = "float32";
 };
 
 // {"ids": [1, 2, 3]}
@@ -61,11 +57,9 @@ void score(const ScoreArguments& arguments, const Console& console) {
   const std::string& path = arguments.text_file.empty() ? arguments.ids_file : arguments.text_file;
   std::ifstream file(path);
   if (!file) throw InputError(path + ": cannot be read");
-  limit_threads(arguments.threads);
   std::optional<language::Tokenizer> tokenizer;
-  if (!arguments.text_file.empty()) tokenizer = language::load_tokenizer(arguments.model);
-  const auto dtype = arguments.dtype == "bfloat16" ? torch::kBFloat16 : torch::kFloat32;
-  const language::InferenceEngine engine(*language::load_causal_lm(arguments.model, dtype), dtype);
+  if (!arguments.text_file.empty()) tokenizer = language::load_tokenizer(arguments.model.model);
+  const language::InferenceEngine engine = load_engine(arguments.model);
 
   std::string line;
   for (std::int64_t number = 1; std::getline(file, line); ++number) {
@@ -89,13 +83,9 @@ void score(const ScoreArguments& arguments, const Console& console) {
 void add_score(CLI::App& app, const Console& console) {
   auto arguments = std::make_shared<ScoreArguments>();
   CLI::App* verb = app.add_subcommand("score", "log-probabilities a language model gives to each token of texts");
-  verb->add_option("model", arguments->model, "folder in the form of Hugging Face, or .gguf file")->required();
+  add_language_model_arguments(*verb, arguments->model);
   verb->add_option("--text", arguments->text_file, "file with a text a line");
   verb->add_option("--ids", arguments->ids_file, R"(file with one {"ids": [...]} a line)");
-  verb->add_option("--dtype", arguments->dtype, "float32 or bfloat16")
-      ->check(CLI::IsMember({"float32", "bfloat16"}))
-      ->capture_default_str();
-  verb->add_option("--threads", arguments->threads, "CPU threads; 0: all")->check(CLI::Range(0, 1024));
   verb->callback([arguments, &console] { score(*arguments, console); });
 }
 

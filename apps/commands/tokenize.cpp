@@ -68,7 +68,7 @@ void tokenize(const TokenizeArguments& arguments, const Console& console) {
 void add_tokenize(CLI::App& app, const Console& console) {
   auto arguments = std::make_shared<TokenizeArguments>();
   CLI::App* verb = app.add_subcommand("tokenize", "token ids of each line of a text, by a language model's tokenizer");
-  verb->add_option("model", arguments->model, "Hugging Face folder, or its tokenizer.json")->required();
+  verb->add_option("model", arguments->model, "Hugging Face folder, its tokenizer.json, or .gguf file")->required();
   verb->add_option("--text", arguments->text, "text file; - is standard input")->required();
   verb->add_flag("--special", arguments->special,
                  "special tokens in the text become their ids, and the tokenizer's own (BOS) are put around each line");

@@ -3,26 +3,21 @@
 #include <torch/types.h>
 
 #include <span>
+#include <vector>
 
 #include "distiller/language/sequence.h"
-#include "language/models/causal_lm.h"
+#include "language/models/packing.h"
 
 namespace drystill::distiller {
 
 enum class Side { kTeacher, kStudent };
 
-// Sequences of one view side by side, padded on the right. The last token of a completion predicts nothing and is not
-// in it.
-struct PackedView {
-  language::TokenBatch tokens;  // [N, T]
-  torch::Tensor predictors;     // int64 [M]: the places in [N * T] whose hidden states predict the completions' tokens
-};
+using language::PackedView;
+using language::predicting_states;
 
-// The M tokens of all completions, in the order of `sequences`: the same in both views, unless the tokenizers differ.
+// Sequences as one side sees them. The M tokens of all completions, in the order of `sequences`, are the same in both
+// views unless the tokenizers differ.
 PackedView pack(std::span<const Sequence> sequences, Side side, torch::Device device);
 torch::Tensor completion_tokens(std::span<const Sequence> sequences, torch::Device device);  // int64 [M]
-
-// hidden [N, T, H] -> [M, H] at the predictors.
-torch::Tensor predicting_states(const torch::Tensor& hidden, const PackedView& view);
 
 }  // namespace drystill::distiller

@@ -34,19 +34,20 @@ void cut(Sequence& sequence, std::size_t room) {
 
 RolloutInput::RolloutInput(const RolloutInputOptions& options, generator::RolloutSource& rollouts,
                            const language::View& teacher_view, const language::View& student_view, Teacher teacher,
-                           SeedStreams& seeds)
+                           SeedStreams& seeds, generator::AdversarialPrefix* adversary)
     : options_(options),
       rollouts_(rollouts),
       teacher_view_(teacher_view),
       student_view_(student_view),
       teacher_(std::move(teacher)),
+      adversary_(adversary),
       replay_draws_(seeds.cpu_stream("replay.draw")),
       bank_(options.replay) {}
 
 // Both views' prompts, and of the completion as much as fits behind the longer one. Rollouts that a view cannot render
 // are left out: nobody in their group was right, say, and the teacher was to see a sibling.
-std::vector<Sequence> RolloutInput::render(const std::vector<generator::Rollout>& rollouts) const {
-  std::vector<Sequence> sequences;
+RolloutInput::Rendered RolloutInput::render(const std::vector<generator::Rollout>& rollouts) const {
+  Rendered rendered;
   for (const generator::Rollout& rollout : rollouts) {
     auto teacher_prompt = teacher_view_.prompt(rollout.item), student_prompt = student_view_.prompt(rollout.item);
     if (!teacher_prompt || !student_prompt) continue;
@@ -61,9 +62,43 @@ std::vector<Sequence> RolloutInput::render(const std::vector<generator::Rollout>
     const std::int64_t room = options_.longest - prompt;
     if (room <= 0) continue;
     cut(sequence, static_cast<std::size_t>(room));
-    sequences.push_back(std::move(sequence));
+    rendered.sequences.push_back(std::move(sequence));
+    rendered.origins.push_back(&rollout);
   }
-  return sequences;
+  return rendered;
+}
+
+// Both models see the text without the prefix: the sequence is what they saw.
+void RolloutInput::teach_adversary(const Rendered& rendered, std::span<const double> divergences) {
+  std::vector<generator::AdversarialSample> samples;
+  for (std::size_t i = 0; i < rendered.sequences.size(); ++i) {
+    const Sequence& sequence = rendered.sequences[i];
+    const generator::Rollout& rollout = *rendered.origins[i];
+    samples.push_back({.prompt = sequence.teacher_prompt,
+                       .completion = sequence.completion,
+                       .greedy_tokens = rollout.greedy_tokens,
+                       .group = rollout.group,
+                       .disagreement = divergences[i]});
+  }
+  const auto report = adversary_->learn(samples, rendered.origins.front()->temperature);
+  newest_.emplace_back("adversary_reward", report.reward);
+  newest_.emplace_back("adversary_divergence", report.disagreement);
+  newest_.emplace_back("adversary_surprise", report.surprise);
+  newest_.emplace_back("adversary_entropy", report.entropy);
+}
+
+void RolloutInput::keep_window(std::vector<Sequence> sequences, std::span<const double> divergences,
+                               const curriculum::RolloutPlan& plan) {
+  double kept_divergence = 0, divergence = 0;
+  for (const double value : divergences) divergence += value;
+  const auto kept = curriculum::select_window({divergences.begin(), divergences.end()}, plan);
+  for (const std::int64_t i : kept) {
+    kept_divergence += divergences[static_cast<std::size_t>(i)];
+    waiting_.push_back(std::move(sequences[static_cast<std::size_t>(i)]));
+  }
+  newest_.emplace_back("candidate_divergence",
+                       divergence / static_cast<double>(std::max<std::size_t>(divergences.size(), 1)));
+  newest_.emplace_back("kept_divergence", kept_divergence / static_cast<double>(std::max<std::size_t>(kept.size(), 1)));
 }
 
 RowSize RolloutInput::row_size(std::int64_t top_k) const {
@@ -88,25 +123,17 @@ void RolloutInput::refill(const curriculum::StagePlan& plan) {
                {"finished", share(finished, std::ssize(drawn))}};
     if (const auto accepted = rollouts_.accepted_share()) newest_.emplace_back("accepted", *accepted);
 
-    std::vector<Sequence> sequences = render(drawn);
-    if (sequences.empty()) continue;
+    Rendered rendered = render(drawn);
+    if (rendered.sequences.empty()) continue;
     const bool keeps_all = rollout_plan.window_low <= 0 && rollout_plan.window_high >= 1;
+    std::vector<double> divergences;
+    if (!keeps_all || adversary_ != nullptr) divergences = teacher_.divergences(rendered.sequences);
+    if (adversary_ != nullptr) teach_adversary(rendered, divergences);
     if (keeps_all) {
-      std::ranges::move(sequences, std::back_inserter(waiting_));
-      continue;
+      std::ranges::move(rendered.sequences, std::back_inserter(waiting_));
+    } else {
+      keep_window(std::move(rendered.sequences), divergences, rollout_plan);
     }
-    const std::vector<double> divergences = teacher_.divergences(sequences);
-    double kept_divergence = 0, divergence = 0;
-    for (const double value : divergences) divergence += value;
-    const auto kept = curriculum::select_window(divergences, rollout_plan);
-    for (const std::int64_t i : kept) {
-      kept_divergence += divergences[static_cast<std::size_t>(i)];
-      waiting_.push_back(std::move(sequences[static_cast<std::size_t>(i)]));
-    }
-    newest_.emplace_back("candidate_divergence",
-                         divergence / static_cast<double>(std::max<std::size_t>(divergences.size(), 1)));
-    newest_.emplace_back("kept_divergence",
-                         kept_divergence / static_cast<double>(std::max<std::size_t>(kept.size(), 1)));
   }
   if (waiting_.empty()) {
     throw RunError("[distiller.RolloutInput] no rollout has both views' texts and fits into " +
@@ -157,6 +184,7 @@ Metrics RolloutInput::take_metrics() {
 void RolloutInput::save(StateWriter writer) const {
   rollouts_.save(writer.part("rollouts"));
   bank_.save(writer.part("bank"));
+  if (adversary_ != nullptr) adversary_->save(writer.part("adversary"));
   writer.integer("tokens_written", tokens_written_);
   writer.integer("waiting", std::ssize(waiting_));
   std::vector<torch::Tensor> rows;
@@ -168,6 +196,7 @@ void RolloutInput::save(StateWriter writer) const {
 void RolloutInput::load(const StateReader& reader) {
   rollouts_.load(reader.part("rollouts"));
   bank_.load(reader.part("bank"), torch::kCPU);
+  if (adversary_ != nullptr) adversary_->load(reader.part("adversary"));
   tokens_written_ = reader.integer("tokens_written");
   waiting_.clear();
   if (reader.integer("waiting") > 0) {

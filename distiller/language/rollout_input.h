@@ -12,6 +12,7 @@
 #include "distiller/language/sequence_codec.h"
 #include "distiller/language/two_tokenizers.h"
 #include "distiller/loop.h"
+#include "generator/rollouts/adversarial_prefix.h"
 #include "generator/rollouts/rollout_source.h"
 
 namespace drystill::distiller {
@@ -33,15 +34,16 @@ class RolloutInput final : public InputSource {
  public:
   // What is asked of the teacher.
   struct Teacher {
-    // Mean divergence of each sequence, for the window. Not called where it keeps everything.
+    // Mean divergence of each sequence, for the window and the adversary. Not called where nobody asks.
     std::function<std::vector<double>(std::span<const Sequence>)> divergences;
     // Writes its k likeliest words into the sequences. Called with `top_k` only.
     std::function<void(std::span<Sequence>, std::int64_t k)> remember;
   };
 
+  // adversary: the prefix that the rollouts' teacher writes behind, which learns from every draw; or null.
   RolloutInput(const RolloutInputOptions& options, generator::RolloutSource& rollouts,
                const language::View& teacher_view, const language::View& student_view, Teacher teacher,
-               SeedStreams& seeds);
+               SeedStreams& seeds, generator::AdversarialPrefix* adversary = nullptr);
 
   Batch next(const curriculum::StagePlan& plan) override;
   void observe(const Batch& batch, const StepReport& report) override;
@@ -53,14 +55,23 @@ class RolloutInput final : public InputSource {
 
  private:
   RowSize row_size(std::int64_t top_k) const;
+  // What the views made of a draw; origins: the rollout that each sequence is.
+  struct Rendered {
+    std::vector<Sequence> sequences;
+    std::vector<const generator::Rollout*> origins;
+  };
   void refill(const curriculum::StagePlan& plan);
-  std::vector<Sequence> render(const std::vector<generator::Rollout>& rollouts) const;
+  Rendered render(const std::vector<generator::Rollout>& rollouts) const;
+  void teach_adversary(const Rendered& rendered, std::span<const double> divergences);
+  void keep_window(std::vector<Sequence> sequences, std::span<const double> divergences,
+                   const curriculum::RolloutPlan& plan);
 
   RolloutInputOptions options_;
   generator::RolloutSource& rollouts_;
   const language::View& teacher_view_;
   const language::View& student_view_;
   Teacher teacher_;
+  generator::AdversarialPrefix* adversary_;
   at::Generator replay_draws_;
   std::deque<Sequence> waiting_;
   curriculum::ReplayBank bank_;  // rows of sequence_codec.h

@@ -1,5 +1,6 @@
 #include "distiller/language/rollout_parts.h"
 
+#include "core/error.h"
 #include "generator/rollouts/mixture_actor.h"
 
 namespace drystill::distiller {
@@ -30,6 +31,12 @@ RolloutParts::RolloutParts(const DistillLanguageModel& options, const RunModels&
   } else {
     teacher_actor_ = std::make_unique<generator::MixtureActor>(mixture, teacher_encoder_);
   }
+  if (options.rollout.adversarial_prefix) {
+    if (!models.shared_vocabulary) {
+      throw ConfigError("rollout.adversarial_prefix: needs a student of the teacher's vocabulary");
+    }
+    add_adversary(options, seeds);
+  }
   rollouts_ = std::make_unique<generator::RolloutSource>(
       options.rollout, generator::RolloutParts{
                            .prompts = generator::make_prompt_source(
@@ -38,7 +45,7 @@ RolloutParts::RolloutParts(const DistillLanguageModel& options, const RunModels&
                                                          .open_texts = open_texts,
                                                          .completion_length = options.rollout.sampling.max_new_tokens,
                                                          .seeds = seeds}),
-                           .teacher = *teacher_actor_,
+                           .teacher = adversary_ ? *prefixed_teacher_ : *teacher_actor_,
                            .student = student_actor_,
                            .mixed = &mixed_actor_,
                            .teacher_view = teacher_view_,
@@ -64,12 +71,28 @@ RolloutParts::RolloutParts(const DistillLanguageModel& options, const RunModels&
       RolloutInput::Teacher{
           .divergences = [&learner](std::span<const Sequence> sequences) { return learner.divergences(sequences); },
           .remember = [&learner](std::span<Sequence> sequences, std::int64_t k) { learner.remember(sequences, k); }},
-      seeds);
+      seeds, adversary_.get());
+}
+
+// The plain teacher writes what the prefix starts as, and packs its weights anew should a prompt source ask it to
+// write: nobody may ever.
+void RolloutParts::add_adversary(const DistillLanguageModel& options, SeedStreams& seeds) {
+  if (packed_teacher_ == nullptr) throw ConfigError("rollout.adversarial_prefix: needs a teacher of one model");
+  const language::CausalLm& teacher = *teacher_.models().models.front();
+  const auto& adversarial = *options.rollout.adversarial_prefix;
+  const auto text = generator::adversarial_start(*packed_teacher_, teacher_encoder_, adversarial.length, seeds);
+  packed_teacher_->weights_changed();
+  adversary_ = std::make_unique<generator::AdversarialPrefix>(adversarial, teacher, text);
+  prefixed_teacher_ =
+      std::make_unique<generator::LanguageActor>(teacher, teacher_encoder_, writing_dtype(options),
+                                                 options.rollout.sampling_batch, &adversary_->prefix());
 }
 
 void RolloutParts::student_changed() {
   student_actor_.weights_changed();
-  if (packed_teacher_ != nullptr && teacher_.moves()) packed_teacher_->weights_changed();
+  if (packed_teacher_ == nullptr || !teacher_.moves()) return;
+  packed_teacher_->weights_changed();
+  if (prefixed_teacher_) prefixed_teacher_->weights_changed();
 }
 
 }  // namespace drystill::distiller

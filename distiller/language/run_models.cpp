@@ -19,6 +19,17 @@ std::shared_ptr<language::CausalLm> load_other(const std::string& source, const 
   return other.model;
 }
 
+std::string student_source(const DistillLanguageModel& options) {
+  if (options.student.from != "teacher") return options.student.from;
+  if (options.teacher.model.empty()) throw ConfigError("student.from is 'teacher', but teacher.model is missing");
+  return options.teacher.model;
+}
+
+std::shared_ptr<language::CausalLm> student_of(const language::CausalLm& origin,
+                                               const LanguageStudentOptions& options) {
+  return options.layers.empty() ? origin.copy() : language::make_from_layers(origin, options.layers);
+}
+
 void check_vocabularies(RunModels& models, const DistillLanguageModel& options) {
   const auto difference = language::vocabulary_difference(models.teacher_tokenizer, models.student_tokenizer);
   if (!difference) return;
@@ -44,15 +55,11 @@ void RunModels::set_precision(const PrecisionOptions& precision) {
 }
 
 RunModels load_run_models(const DistillLanguageModel& options) {
-  const auto& [from, layers] = options.student;
+  const std::string source = student_source(options);
   const std::string& teacher_source = options.teacher.model;
-  if (from == "teacher" && teacher_source.empty()) {
-    throw ConfigError("student.from is 'teacher', but teacher.model is missing");
-  }
-  const std::string source = from == "teacher" ? teacher_source : from;
   auto origin = language::load_language_model(source, torch::kFloat32);
   RunModels models{.teachers = {},
-                   .student = layers.empty() ? origin.model->copy() : language::make_from_layers(*origin.model, layers),
+                   .student = student_of(*origin.model, options.student),
                    .teacher_tokenizer = origin.tokenizer,
                    .student_tokenizer = origin.tokenizer,
                    .student_source = source};
@@ -74,6 +81,11 @@ RunModels load_run_models(const DistillLanguageModel& options) {
     }
   }
   return models;
+}
+
+language::LanguageModel load_first_student(const DistillLanguageModel& options) {
+  auto origin = language::load_language_model(student_source(options), torch::kFloat32);
+  return {student_of(*origin.model, options.student), std::move(origin.tokenizer)};
 }
 
 std::vector<std::int64_t> prefix_tokens(const TrainableOptions& options, const language::Tokenizer& tokenizer,

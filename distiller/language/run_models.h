@@ -6,6 +6,7 @@
 
 #include "distiller/language/options.h"
 #include "generator/rollouts/prompt_source.h"
+#include "language/load_language_model.h"
 #include "language/models/causal_lm.h"
 #include "language/tokenizer/tokenizer.h"
 
@@ -26,6 +27,9 @@ struct RunModels {
 // Throws ConfigError where the options name no student; InputError, naming the models, for files that are missing or
 // damaged and for vocabularies that differ.
 RunModels load_run_models(const DistillLanguageModel& options);
+
+// The student as it is before the first step.
+language::LanguageModel load_first_student(const DistillLanguageModel& options);
 
 // The first tokens that a kv_prefix starts as; none for other parts trained.
 std::vector<std::int64_t> prefix_tokens(const TrainableOptions& options, const language::Tokenizer& tokenizer,

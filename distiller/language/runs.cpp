@@ -9,6 +9,7 @@
 #include "distiller/language/run_models.h"
 #include "distiller/language/student.h"
 #include "distiller/language/teacher_cache.h"
+#include "distiller/language/trained_student.h"
 #include "language/load_language_model.h"
 
 namespace drystill::distiller {
@@ -18,21 +19,6 @@ std::int64_t count_parameters(const std::vector<torch::Tensor>& parameters) {
   std::int64_t total = 0;
   for (const torch::Tensor& parameter : parameters) total += parameter.numel();
   return total;
-}
-
-std::filesystem::path save_student(const LanguageStudent& student, const RunModels& models, const RunOptions& run,
-                                   const RunResult& result, const std::filesystem::path& folder) {
-  const std::filesystem::path target = folder / "student";
-  if (student.adapter()) {
-    student.adapter()->save(target, models.student_source);
-  } else if (student.prefix()) {
-    std::filesystem::create_directories(target);
-    student.prefix()->save(target / "kv_prefix.safetensors");
-  } else {
-    language::save_language_model(target, *student.model(), models.student_source,
-                                  provenance(DistillLanguageModel::kName, run, result, "drystill.text_"));
-  }
-  return target;
 }
 
 TeacherCache open_cache(const std::string& file, const LanguageLossOptions& loss,
@@ -102,7 +88,9 @@ TrainingResult distill_language_model(const DistillLanguageModel& options, const
 
   TrainingResult result;
   result.loop = run_loop(options.run.loop, parts);
-  result.model = save_student(student, models, options.run, result.loop, environment.folder);
+  result.model = environment.folder / "student";
+  save_student(result.model, student, models,
+               provenance(DistillLanguageModel::kName, options.run, result.loop, "drystill.text_"));
   result.counts = {{"trained_parameters", count_parameters(student.trainable())},
                    {"student_parameters", count_parameters(models.student->parameters())}};
   if (cache) {
@@ -120,13 +108,13 @@ TrainingResult distill_language_model(const DistillLanguageModel& options, const
 
 TextEvaluation evaluate_language_model(const DistillLanguageModel& options, const std::string& model,
                                        const generator::TextOpener& open_texts) {
-  const auto student = language::load_language_model(model);
+  const auto [student, tokenizer] = load_student(options, model);
   std::vector<std::shared_ptr<language::CausalLm>> teachers;
   language::ModelMixture mixture;
   bool knows_words = !std::holds_alternative<CachedTeacher>(options.teacher.weights);
   const auto add = [&](const std::string& source, double share) {
     auto teacher = language::load_language_model(source);
-    knows_words = knows_words && language::same_vocabulary(teacher.tokenizer, student.tokenizer);
+    knows_words = knows_words && language::same_vocabulary(teacher.tokenizer, tokenizer);
     teachers.push_back(std::move(teacher.model));
     mixture.models.push_back(teachers.back().get());
     mixture.shares.push_back(share);
@@ -139,10 +127,8 @@ TextEvaluation evaluate_language_model(const DistillLanguageModel& options, cons
   } else if (knows_words) {
     add(own, 1);
   }
-  SeedStreams seeds(0);
-  const TextEvaluator evaluator(*options.evaluation, open_texts(options.evaluation->texts), student.tokenizer);
-  return evaluator.evaluate(LanguageStudent(student.model, AllParameters{}, {}, seeds),
-                            knows_words ? &mixture : nullptr);
+  const TextEvaluator evaluator(*options.evaluation, open_texts(options.evaluation->texts), tokenizer);
+  return evaluator.evaluate(student, knows_words ? &mixture : nullptr);
 }
 
 }  // namespace drystill::distiller

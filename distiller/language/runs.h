@@ -11,8 +11,8 @@ namespace drystill::distiller {
 // Real text is asked of the environment's opener only, for `evaluation` and for prompt sources that name files.
 TrainingResult distill_language_model(const DistillLanguageModel& options, const RunEnvironment& environment);
 
-// A model folder (or .gguf) against the teacher of `options`, on the real text of `options.evaluation`, which must be
-// there.
+// A model folder (or .gguf), or a folder with an adapter or a prefix of the student of `options`, against their teacher
+// on the real text of `options.evaluation`, which must be there.
 TextEvaluation evaluate_language_model(const DistillLanguageModel& options, const std::string& model,
                                        const generator::TextOpener& open_texts);
 

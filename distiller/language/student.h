@@ -19,6 +19,13 @@ class LanguageStudent {
   LanguageStudent(std::shared_ptr<language::CausalLm> model, const TrainableOptions& options,
                   const std::vector<std::int64_t>& prefix_tokens, SeedStreams& seeds);
 
+  // A finished student, which nobody trains: the whole model, or one with what was trained of it.
+  explicit LanguageStudent(std::shared_ptr<language::CausalLm> model) : model_(std::move(model)) {}
+  LanguageStudent(std::shared_ptr<language::CausalLm> model, std::shared_ptr<language::LoraAdapter> adapter)
+      : model_(std::move(model)), adapter_(std::move(adapter)) {}
+  LanguageStudent(std::shared_ptr<language::CausalLm> model, std::shared_ptr<language::KvPrefix> prefix)
+      : model_(std::move(model)), prefix_(std::move(prefix)) {}
+
   // [N, T] -> [N, T, H]; `layer_states` gets what ForwardOptions says.
   torch::Tensor hidden(const language::TokenBatch& tokens, std::vector<torch::Tensor>* layer_states = nullptr) const;
   const torch::Tensor& output_weight() const { return model_->output_weight(); }

@@ -43,6 +43,7 @@ data:
         result = drystill("train", self.teacher_config, "--out", self.folder / "teacher", "-q")
         assert result.returncode == 0, result.stderr
         self.teacher = self.folder / "teacher" / "model.safetensors"
+        self.model_file = "student.safetensors"
         self.config = self.write("distill.yaml", f"""
 task: distill_classifier
 device: cpu

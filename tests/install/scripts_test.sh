@@ -91,4 +91,10 @@ expect 3 env DRYSTILL_SMOLLM2="$work/none.gguf" "$smollm2"
 expect 3 env -u DRYSTILL_SMOLLM2 DRYSTILL_CACHE="$work/cache" PATH="$work/other:$PATH" "$smollm2"
 grep --quiet 'python3 has no pip' "$work/output" || fail "unclear refusal: $(cat "$work/output")"
 [[ ! -e $work/cache ]] || fail "a refused fetch left a cache folder"
+
+# The test suite does not leave the tests against it out by itself: it says how to.
+stand_in dpkg-query 'echo -n installed'
+expect 3 env -u DRYSTILL_SMOLLM2 -u DRYSTILL_SKIP_SMOLLM2 DRYSTILL_CACHE="$work/cache" \
+  PATH="$work/other:$work/bin:$PATH" "$work/scripts/test.sh"
+grep --quiet 'DRYSTILL_SKIP_SMOLLM2=1' "$work/output" || fail "unclear refusal: $(cat "$work/output")"
 echo "The set-up scripts behave."

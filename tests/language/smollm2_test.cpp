@@ -4,7 +4,10 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <fstream>
+#include <nlohmann/json.hpp>
 
+#include "language/chat/chat_template.h"
 #include "language/tokenizer/load_tokenizer.h"
 #include "language/tokenizer/utf8.h"
 #include "tests/language/golden_tokenizers.h"
@@ -31,6 +34,20 @@ TEST_F(SmolLm2, GivesTheIdsOfTokenizers) {
   for (std::size_t i = 0; i < texts.size(); ++i) {
     ASSERT_EQ(tokenizer().encode(texts[i]), golden.ids[i]) << "text " << i << ": " << texts[i];
     ASSERT_EQ(tokenizer().encode(texts[i], {.allow_special = true}), golden.special_ids(i)) << texts[i];
+  }
+}
+
+// The prompts behind which tests/apps/smollm2_test.py compares what is generated.
+TEST_F(SmolLm2, GivesTheIdsOfTransformersForPrompts) {
+  std::ifstream file(std::string(DRYSTILL_GOLDEN_DIR) + "/language/smollm2_greedy.json");
+  const auto golden = nlohmann::json::parse(file);
+  ASSERT_GE(golden["cases"].size(), 2U);
+  for (const auto& one : golden["cases"]) {
+    const auto prompt = one["prompt"].get<std::string>();
+    const ChatMessage message{"user", prompt};
+    const auto ids = one["raw"].get<bool>() ? tokenizer().encode(prompt, {.allow_special = true, .add_special = true})
+                                            : encode_chat(tokenizer(), {&message, 1}, {.add_generation_prompt = true});
+    EXPECT_EQ(ids, one["prompt_ids"].get<std::vector<std::int64_t>>()) << prompt;
   }
 }
 

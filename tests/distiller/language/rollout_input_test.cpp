@@ -99,5 +99,47 @@ TEST(TranslateCompletion, GivesBothTheirTokensAndWhatIsCompared) {
   EXPECT_FALSE(translate_completion({.teacher = pairs, .student = bytes}, true, broken));
 }
 
+// Teacher and student answer "what" with one word; the adversary is told what the models saw, and reports.
+TEST(RolloutInput, TheAdversaryLearnsFromEveryDraw) {
+  const auto encoder = generator::testing::tiny_encoder();
+  const auto teacher = drystill::testing::tiny_language_model(1);
+  teacher->freeze();
+  SeedStreams seeds{1};
+  FakeActor author("yes");
+  generator::AdversarialPrefix adversary({.length = 3}, *teacher, {256, 'a', 'b'});
+  const torch::Tensor before = adversary.prefix().parameters()[0].clone();
+  const language::View view({}, encoder);
+  generator::RolloutSource rollouts(
+      {.sampling = {.max_new_tokens = 8}},
+      {.prompts = make_prompt_source(
+           generator::VocabStartPrompts{.greedy_min = 1, .greedy_max = 1},
+           {.encoder = encoder, .teacher = author, .open_texts = {}, .completion_length = 8, .seeds = seeds}),
+       .teacher = author,
+       .student = author,
+       .teacher_view = view,
+       .student_view = view,
+       .encoder = encoder,
+       .seeds = seeds});
+  RolloutInput input(
+      {.batch = 2, .draw = 4}, rollouts, view, view,
+      {.divergences =
+           [](std::span<const Sequence> sequences) {
+             std::vector<double> values;
+             for (std::size_t i = 0; i < sequences.size(); ++i) values.push_back(static_cast<double>(i));
+             return values;
+           },
+       .remember = {}},
+      seeds, &adversary);
+  input.next({});
+  EXPECT_FALSE(before.equal(adversary.prefix().parameters()[0]));
+  bool reported = false;
+  for (const auto& [name, value] : input.take_metrics()) {
+    if (name != "adversary_divergence") continue;
+    EXPECT_DOUBLE_EQ(value, 1.5);
+    reported = true;
+  }
+  EXPECT_TRUE(reported);
+}
+
 }  // namespace
 }  // namespace drystill::distiller

@@ -130,6 +130,33 @@ TEST_F(LanguageRuns, AResumedRunEqualsAnUninterruptedOne) {
   EXPECT_TRUE(straight.equal(first_weight(run(with, "resumed"))));
 }
 
+// A prefix that seeks disagreement: what it writes depends on all its steps, so a resumed run tells whether they are
+// kept.
+TEST_F(LanguageRuns, AResumedAdversaryGoesOnWhereItWas) {
+  auto with = options();
+  with.schedule.kind = ScheduleKind::kConstant;
+  with.draw = 6;
+  with.rollout.adversarial_prefix = generator::AdversarialPrefixOptions{.length = 4};
+  const auto straight = first_weight(run(with, "straight"));
+  auto half = with;
+  half.run.loop.epochs = 1;
+  run(half, "resumed");
+  EXPECT_TRUE(straight.equal(first_weight(run(with, "resumed"))));
+  auto without = with;
+  without.rollout.adversarial_prefix.reset();
+  EXPECT_FALSE(straight.equal(first_weight(run(without, "plain"))));
+}
+
+TEST_F(LanguageRuns, AnAdversaryWritesForEveryKindOfTeacher) {
+  for (const TeacherWeights& weights : {TeacherWeights{EmaTeacher{}}, TeacherWeights{LiveTeacher{}}}) {
+    auto with = options();
+    with.teacher.weights = weights;
+    with.run.precision.bfloat16 = std::holds_alternative<LiveTeacher>(weights);
+    with.rollout.adversarial_prefix = generator::AdversarialPrefixOptions{.length = 4};
+    EXPECT_EQ(run(with, "weights_" + std::to_string(weights.index())).loop.steps, 4);
+  }
+}
+
 TEST_F(LanguageRuns, EveryAuthorWrites) {
   for (const auto author : {generator::Author::kTeacher, generator::Author::kStudent, generator::Author::kMixture,
                             generator::Author::kTokenMixture}) {

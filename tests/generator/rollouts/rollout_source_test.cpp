@@ -148,7 +148,11 @@ TEST(RolloutSource, TakesTheFirstTokensOfVocabStartGreedily) {
   EXPECT_EQ(greedy, 20U);
   EXPECT_EQ(sampled, 20U);
   EXPECT_EQ(greedy_lengths, (std::set<std::int64_t>{2, 3}));
-  for (const Rollout& rollout : rollouts) EXPECT_EQ(rollout.completion.size(), 32U);
+  for (const Rollout& rollout : rollouts) {
+    EXPECT_EQ(rollout.completion.size(), 32U);
+    EXPECT_TRUE(greedy_lengths.contains(rollout.greedy_tokens));
+    EXPECT_EQ(rollout.temperature, 0.8);
+  }
 }
 
 TEST(RolloutSource, DoesNotGoOnBehindAnEndAmongTheGreedyTokens) {

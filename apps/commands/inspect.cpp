@@ -1,4 +1,4 @@
-// drystill inspect, drystill convert: model files.
+// drystill inspect: what a model file holds.
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
@@ -6,7 +6,6 @@
 
 #include "apps/commands.h"
 #include "apps/console.h"
-#include "core/error.h"
 #include "io/model_file.h"
 #include "journal/table.h"
 
@@ -54,20 +53,6 @@ void inspect(const std::string& path, const Console& console) {
   console.result(facts);
 }
 
-struct ConvertArguments {
-  std::string in, out;
-  bool force = false;
-};
-
-void convert(const ConvertArguments& arguments, const Console& console) {
-  if (std::filesystem::exists(arguments.out) && !arguments.force) {
-    throw ConfigError(arguments.out + ": exists; choose another name, or --force to replace it");
-  }
-  const io::TensorFile file = io::read_model(arguments.in);
-  io::write_model(arguments.out, file);
-  console.result({{"written", arguments.out}, {"tensors", std::to_string(file.tensors.size())}});
-}
-
 }  // namespace
 
 void add_inspect(CLI::App& app, const Console& console) {
@@ -76,18 +61,6 @@ void add_inspect(CLI::App& app, const Console& console) {
       "inspect", "tensors, types and metadata of a .safetensors, .gguf, .pth or .pt file or a Hugging Face folder");
   verb->add_option("file", *path, "model file or folder")->required();
   verb->callback([path, &console] { inspect(*path, console); });
-}
-
-void add_convert(CLI::App& app, const Console& console) {
-  auto arguments = std::make_shared<ConvertArguments>();
-  CLI::App* verb = app.add_subcommand("convert", "a model file into another format, by the extension of OUT");
-  verb->add_option("in", arguments->in,
-                   "model file or Hugging Face folder to read; quantised GGUF tensors become float32")
-      ->required();
-  verb->add_option("out", arguments->out, "file to write: .safetensors, .pth or .pt (for Python's torch.load)")
-      ->required();
-  verb->add_flag("--force", arguments->force, "replace OUT where it exists");
-  verb->callback([arguments, &console] { convert(*arguments, console); });
 }
 
 }  // namespace drystill::apps

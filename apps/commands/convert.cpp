@@ -1,0 +1,92 @@
+// drystill convert: a model file into another format, a language model into a folder in the form of Hugging Face.
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include "apps/commands.h"
+#include "apps/console.h"
+#include "core/error.h"
+#include "io/model_file.h"
+#include "io/quote.h"
+#include "language/load_language_model.h"
+
+namespace drystill::apps {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct ConvertArguments {
+  std::string in, out;
+  std::string dtype = "keep";
+  bool force = false;
+};
+
+// Nothing: as it is stored.
+std::optional<torch::ScalarType> dtype_of(const std::string& name) {
+  if (name == "float32") return torch::kFloat32;
+  if (name == "bfloat16") return torch::kBFloat16;
+  if (name == "float16") return torch::kHalf;
+  return std::nullopt;
+}
+
+// A folder of Hugging Face is all that has no extension: `model`, `model/`, a folder that is there.
+bool is_folder(const fs::path& out) {
+  return fs::is_directory(out) || !out.has_filename() || out.extension().empty();
+}
+
+std::size_t write_folder(const ConvertArguments& arguments) {
+  const fs::path in = arguments.in, out = arguments.out;
+  const bool is_language_model = fs::exists(in / "config.json") || in.extension() == ".gguf";
+  if (fs::exists(in) && !is_language_model) {
+    throw InputError(
+        io::quote(arguments.in) +
+        " does not say what kind of language model it is; expected a .gguf "
+        "file or a folder with config.json for a folder, or an OUT that ends in .safetensors, .pth or .pt");
+  }
+  if (fs::exists(in) && fs::exists(out) && fs::equivalent(in, out))
+    throw ConfigError("convert: IN and OUT are the same folder");
+  const auto loaded = language::load_language_model(in, dtype_of(arguments.dtype));
+  language::save_language_model(out, *loaded.model, in);
+  return loaded.model->parameters().size();
+}
+
+std::size_t write_file(const ConvertArguments& arguments) {
+  io::TensorFile file = io::read_model(arguments.in);
+  if (const auto dtype = dtype_of(arguments.dtype)) {
+    for (auto& [name, tensor] : file.tensors) {
+      if (tensor.is_floating_point()) tensor = tensor.to(*dtype);
+    }
+  }
+  io::write_model(arguments.out, file);
+  return file.tensors.size();
+}
+
+void convert(const ConvertArguments& arguments, const Console& console) {
+  if (fs::exists(arguments.out) && !arguments.force) {
+    throw ConfigError(arguments.out + ": exists; choose another name, or --force to replace it");
+  }
+  const std::size_t tensors = is_folder(arguments.out) ? write_folder(arguments) : write_file(arguments);
+  console.result({{"written", arguments.out}, {"tensors", std::to_string(tensors)}});
+}
+
+}  // namespace
+
+void add_convert(CLI::App& app, const Console& console) {
+  auto arguments = std::make_shared<ConvertArguments>();
+  CLI::App* verb = app.add_subcommand("convert", "a model file into another format, by the extension of OUT");
+  verb->add_option("in", arguments->in,
+                   "model file or Hugging Face folder to read; quantised GGUF tensors become float32")
+      ->required();
+  verb->add_option("out", arguments->out,
+                   "file to write: .safetensors, .pth or .pt (for Python's torch.load); without an extension a Hugging "
+                   "Face folder with the tokenizer, of a language model")
+      ->required();
+  verb->add_option("--dtype", arguments->dtype, "of floating-point tensors: keep, float32, bfloat16 or float16")
+      ->check(CLI::IsMember({"keep", "float32", "bfloat16", "float16"}))
+      ->capture_default_str();
+  verb->add_flag("--force", arguments->force, "replace OUT where it exists");
+  verb->callback([arguments, &console] { convert(*arguments, console); });
+}
+
+}  // namespace drystill::apps

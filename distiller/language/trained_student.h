@@ -1,0 +1,29 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "distiller/language/options.h"
+#include "distiller/language/run_models.h"
+#include "distiller/language/student.h"
+#include "language/tokenizer/tokenizer.h"
+
+// What a run leaves of its student: a Hugging Face folder with the whole model, a PEFT folder with an adapter, or a
+// folder with a prefix of keys and values.
+
+namespace drystill::distiller {
+
+void save_student(const std::filesystem::path& folder, const LanguageStudent& student, const RunModels& models,
+                  const std::map<std::string, std::string>& metadata);
+
+struct LoadedStudent {
+  LanguageStudent student;
+  language::Tokenizer tokenizer;
+};
+
+// Reads any of the three, and any other model. An adapter or a prefix belongs to the student that the options begin
+// with. Throws what loading throws.
+LoadedStudent load_student(const DistillLanguageModel& options, const std::filesystem::path& path);
+
+}  // namespace drystill::distiller

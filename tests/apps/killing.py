@@ -1,0 +1,80 @@
+"""Kills a run by SIGKILL at random instants and resumes it each time: it equals the uninterrupted one bit for bit,
+every file of the final checkpoint, every metric and the model. SIGTERM saves and exits 143."""
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+from tiny_world import PROGRAM, drystill, metrics
+
+
+def final_checkpoint(run):
+    newest = sorted(p for p in (run / "checkpoints").iterdir() if p.name.startswith("step_"))[-1]
+    return newest.name, (newest / "state.safetensors").read_bytes()
+
+
+def outcome(world, run):
+    """What must not differ, by name."""
+    return {"the final checkpoint": final_checkpoint(run), "the metrics": metrics(run),
+            "the model": (run / world.model_file).read_bytes()}
+
+
+def start(config, run):
+    return subprocess.Popen([PROGRAM, "distill", config, "--out", run, "--on-exists", "resume", "-q"],
+                            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def kill_and_resume(config, run, duration, kills, rng):
+    killed = 0
+    for _ in range(20 * kills):
+        process = start(config, run)
+        try:
+            # Short lives at first, so that all kills fit in before the run gets to its end.
+            process.wait(timeout=rng.uniform(0.3, 1.0) * duration * (0.5 if killed < kills else 10))
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            killed += 1
+        error = process.communicate()[1]
+        assert process.returncode in (0, -signal.SIGKILL), error
+        if process.returncode == 0:
+            if killed >= kills:
+                return
+            # Over before the last kill: throw the newest checkpoints away and go on from an older instant.
+            for checkpoint in sorted((run / "checkpoints").iterdir())[1:]:
+                shutil.rmtree(checkpoint)
+    raise AssertionError(f"only {killed} kills, or no end")
+
+
+def stop_and_resume(config, run):
+    process = start(config, run)
+    while not (run / "metrics.jsonl").exists() or not (run / "metrics.jsonl").read_text():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    error = process.communicate()[1]
+    assert process.returncode == 128 + signal.SIGTERM, (process.returncode, error)
+    result = drystill("distill", "--resume", run, "-q")
+    assert result.returncode == 0, result.stderr
+
+
+def check_world(make_world, kills):
+    """make_world(folder): has `config`, a run's configuration, and `model_file`, its result inside the run folder."""
+    seed = random.SystemRandom().randrange(10**6)
+    print("seed", seed)
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        world = make_world(folder)
+        began = time.monotonic()
+        result = drystill("distill", world.config, "--out", folder / "whole", "-q")
+        assert result.returncode == 0, result.stderr
+        duration = time.monotonic() - began
+        whole = outcome(world, folder / "whole")
+
+        kill_and_resume(world.config, folder / "killed", duration, kills, random.Random(seed))
+        stop_and_resume(world.config, folder / "stopped")
+        for run in ("killed", "stopped"):
+            for what, value in outcome(world, folder / run).items():
+                assert value == whole[what], f"{what} of the {run} run differs"
+    print(f"{kills} kills survived; the uninterrupted run took {duration:.1f} s")
