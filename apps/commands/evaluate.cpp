@@ -53,14 +53,17 @@ Subject subject_of(const distiller::RunConfig& config, const fs::path& run_folde
   return subject;
 }
 
-void evaluate_language(const distiller::DistillLanguageModel& options, const std::string& model,
+// trained: the folder that a run of this task leaves.
+template <class Options>
+void evaluate_language(const Options& options, const EvaluateArguments& arguments, const fs::path& trained,
                        const Console& console) {
   if (!options.evaluation) throw ConfigError("the configuration names no real held-out text; add `evaluation:`");
   limit_threads(options.run.threads);
+  const std::string model = arguments.model.empty() ? trained.string() : arguments.model;
   const auto result = distiller::evaluate_language_model(options, model, language::read_text_files);
   std::vector<std::pair<std::string, std::string>> fields = {{"model", model},
                                                              {"test_tokens", std::to_string(result.tokens)}};
-  for (const auto& [name, value] : result.metrics()) fields.emplace_back(name, fmt::format("{:.4f}", value));
+  for (const auto& [name, value] : result.metrics) fields.emplace_back(name, fmt::format("{:.4f}", value));
   console.result(fields);
 }
 
@@ -69,9 +72,11 @@ void evaluate(const EvaluateArguments& arguments, const Console& console) {
   const fs::path folder = is_run ? fs::path(arguments.run) : fs::path();
   const fs::path config = is_run ? folder / "config.yaml" : fs::path(arguments.run);
   const auto loaded = configs::load_run_config(config, arguments.sets).config;
-  if (const auto* language = std::get_if<distiller::DistillLanguageModel>(&loaded)) {
-    const std::string model = !arguments.model.empty() ? arguments.model : (folder / "student").string();
-    return evaluate_language(*language, model, console);
+  if (const auto* distill = std::get_if<distiller::DistillLanguageModel>(&loaded)) {
+    return evaluate_language(*distill, arguments, folder / "student", console);
+  }
+  if (const auto* train = std::get_if<distiller::TrainLanguageModel>(&loaded)) {
+    return evaluate_language(*train, arguments, folder / "model", console);
   }
   Subject subject = subject_of(loaded, folder);
   if (!arguments.model.empty()) subject.model = {.architecture = "", .checkpoint = arguments.model};

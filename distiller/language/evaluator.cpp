@@ -17,10 +17,14 @@ constexpr std::int64_t kRows = 8;  // windows at once
 }  // namespace
 
 Metrics TextEvaluation::metrics() const {
-  return {{"kl", kl}, {"agreement", agreement}, {"perplexity", perplexity}, {"teacher_perplexity", teacher_perplexity}};
+  if (!comparison) return {{"perplexity", perplexity}};
+  return {{"kl", comparison->kl},
+          {"agreement", comparison->agreement},
+          {"perplexity", perplexity},
+          {"teacher_perplexity", comparison->teacher_perplexity}};
 }
 
-TextEvaluator::TextEvaluator(const TextEvaluationOptions& options, const std::vector<std::string>& texts,
+TextEvaluator::TextEvaluator(const LanguageEvaluationOptions& options, const std::vector<std::string>& texts,
                              const language::Tokenizer& tokenizer) {
   std::vector<std::int64_t> tokens;
   for (const std::string& text : texts) {
@@ -42,10 +46,11 @@ TextEvaluator::TextEvaluator(const TextEvaluationOptions& options, const std::ve
   windows_ = at::stack(windows);
 }
 
-TextEvaluation TextEvaluator::evaluate(const LanguageStudent& student, const language::CausalLm& teacher) const {
+TextEvaluation TextEvaluator::evaluate(const LanguageStudent& student, const language::CausalLm* teacher) const {
   const torch::NoGradGuard no_grad;
   const torch::Device device = student.output_weight().device();
-  const std::int64_t words = std::min(student.output_weight().size(0), teacher.output_weight().size(0));
+  std::int64_t words = student.output_weight().size(0);
+  if (teacher != nullptr) words = std::min(words, teacher->output_weight().size(0));
   double kl = 0, student_loss = 0, teacher_loss = 0, agreements = 0;
   std::int64_t total = 0;
   for (std::int64_t begin = 0; begin < windows_.size(0); begin += kRows) {
@@ -58,21 +63,45 @@ TextEvaluation TextEvaluator::evaluate(const LanguageStudent& student, const lan
       return kernels::HeadInput{.hidden = hidden.reshape({-1, hidden.size(-1)}),
                                 .weight = model.output_weight().narrow(0, 0, words)};
     };
-    const auto student_head = head(student), teacher_head = head(teacher);
+    const auto student_head = head(student);
     const torch::Tensor ones = at::ones({targets.size(0)}, targets.options().dtype(torch::kFloat32));
+    student_loss += cross_entropy(student_head, targets, ones, 1).loss.item<double>();
+    total += targets.size(0);
+    if (teacher == nullptr) continue;
+    const auto teacher_head = head(*teacher);
     const auto terms = kernels::fused_token_divergence(student_head, teacher_head, {}, ones, {.metrics = true});
     kl += terms.token_kl.sum().item<double>();
     agreements += terms.agreements.item<double>();
-    student_loss += cross_entropy(student_head, targets, ones, 1).loss.item<double>();
     teacher_loss += cross_entropy(teacher_head, targets, ones, 1).loss.item<double>();
-    total += targets.size(0);
   }
   const auto count = static_cast<double>(total);
-  return {.kl = kl / count,
-          .agreement = agreements / count,
-          .perplexity = std::exp(student_loss / count),
-          .teacher_perplexity = std::exp(teacher_loss / count),
-          .tokens = total};
+  TextEvaluation result{.perplexity = std::exp(student_loss / count), .tokens = total, .comparison = {}};
+  if (teacher != nullptr) {
+    result.comparison = {
+        .kl = kl / count, .agreement = agreements / count, .teacher_perplexity = std::exp(teacher_loss / count)};
+  }
+  return result;
+}
+
+LanguageEvaluator::LanguageEvaluator(const LanguageEvaluationOptions& options, const generator::TextOpener& open_texts,
+                                     const language::View& view, const language::PromptEncoder& encoder) {
+  if (!options.texts.empty()) texts_.emplace(options, open_texts(options.texts), encoder.tokenizer());
+  for (const AnswerEvaluationOptions& set : options.answers) {
+    answers_.emplace_back(set, open_texts({set.path}), view, encoder);
+  }
+}
+
+LanguageEvaluation LanguageEvaluator::evaluate(const LanguageStudent& student, const language::CausalLm* teacher,
+                                               generator::Actor& writer) const {
+  LanguageEvaluation result;
+  if (texts_) {
+    const TextEvaluation text = texts_->evaluate(student, teacher);
+    result = {.metrics = text.metrics(), .tokens = text.tokens};
+  }
+  for (const AnswerEvaluator& set : answers_) {
+    result.metrics.emplace_back("answers_" + set.name(), set.accepted_share(writer));
+  }
+  return result;
 }
 
 }  // namespace drystill::distiller

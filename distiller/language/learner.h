@@ -30,7 +30,7 @@ struct LanguageLearnerOptions {
 // averaged over the whole optimizer batch however small the micro-batches are.
 class LanguageLearner final : public Learner {
  public:
-  // `student` outlives the learner.
+  // `student` outlives the learner. Without a teacher the loss may be cross-entropy only.
   LanguageLearner(const LanguageLearnerOptions& options, const LanguageStudent& student,
                   std::unique_ptr<LanguageTeacher> teacher, torch::Device device);
 
@@ -42,7 +42,7 @@ class LanguageLearner final : public Learner {
   // Mean KL(teacher || student) over the tokens of each sequence: what the disagreement filter goes by.
   std::vector<double> divergences(std::span<const Sequence> sequences) const;
 
-  const LanguageTeacher& teacher() const { return *teacher_; }
+  const LanguageTeacher* teacher() const { return teacher_.get(); }  // null: there is none
   // Called whenever the student's weights have changed: packed copies of them are stale.
   void on_step(std::function<void()> callback) { on_step_ = std::move(callback); }
 

@@ -11,6 +11,7 @@
 #include "core/fields.h"
 #include "core/options.h"
 #include "curriculum/options.h"
+#include "distiller/language/evaluation_options.h"
 #include "distiller/run_options.h"
 #include "generator/rollout_options.h"
 #include "kernels/options.h"
@@ -87,11 +88,22 @@ struct LanguageTeacherOptions {
 struct LanguageStudentOptions {
   std::string from = "teacher";
   std::vector<std::int64_t> layers;
+  std::string config;
 
   template <class Field>
   void visit(Field&& field) {
     field("from", from, "teacher, or a Hugging Face folder or .gguf");
     field("layers", layers, "the layers of it that the student keeps, from 0; left out: all", at_least(0));
+    field("config", config,
+          "folder with a config.json: a fresh student of that shape, in place of `from`; it reads with the teacher's "
+          "tokenizer");
+  }
+  std::vector<Problem> problems() const {
+    if (config.empty()) return {};
+    if (from != "teacher")
+      return {{"config", "makes a fresh student; leave out 'from', whose weights it would not use"}};
+    if (!layers.empty()) return {{"config", "makes a fresh student; leave out 'layers'"}};
+    return {};
   }
   bool operator==(const LanguageStudentOptions&) const = default;
 };
@@ -183,21 +195,6 @@ struct LanguageLossOptions {
   bool operator==(const LanguageLossOptions&) const = default;
 };
 
-// Real held-out text, for reports only.
-struct TextEvaluationOptions {
-  std::vector<std::string> texts;
-  std::int64_t window = 256;
-  std::int64_t windows = 32;
-
-  template <class Field>
-  void visit(Field&& field) {
-    field("texts", texts, "text files, or folders of them; training never opens them", required());
-    field("window", window, "tokens of a window", at_least(2));
-    field("windows", windows, "windows, evenly spaced over all the text", at_least(1));
-  }
-  bool operator==(const TextEvaluationOptions&) const = default;
-};
-
 // `drystill distill` for language models: a student from a teacher, by text that a model writes.
 struct DistillLanguageModel {
   static constexpr std::string_view kKey = "task";
@@ -221,7 +218,7 @@ struct DistillLanguageModel {
   std::int64_t draw = 64;
   std::int64_t longest = 1024;
   double clip_gradient = 1;
-  std::optional<TextEvaluationOptions> evaluation;
+  std::optional<LanguageEvaluationOptions> evaluation;
 
   template <class Field>
   void visit(Field&& field) {

@@ -15,6 +15,14 @@ double share(std::int64_t part, std::int64_t whole) {
   return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
 }
 
+// The student's prompt but its first token becomes the begin of the completion.
+void learn_prompt(Sequence& sequence) {
+  auto& prompt = sequence.student_prompt;
+  sequence.completion.insert(sequence.completion.begin(), prompt.begin() + 1, prompt.end());
+  prompt.resize(1);
+  sequence.teacher_prompt = prompt;
+}
+
 }  // namespace
 
 RolloutInput::RolloutInput(const RolloutInputOptions& options, generator::RolloutSource& rollouts,
@@ -41,6 +49,7 @@ std::vector<Sequence> RolloutInput::render(const std::vector<generator::Rollout>
                       .sampler_log_probabilities = rollout.log_probabilities,
                       .importance = rollout.importance,
                       .weight = rollout.weight};
+    if (options_.learn_prompts) learn_prompt(sequence);
     const std::int64_t prompt = std::max(std::ssize(sequence.teacher_prompt), std::ssize(sequence.student_prompt));
     const std::int64_t room = options_.longest - prompt;
     if (room <= 0) continue;

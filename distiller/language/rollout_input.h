@@ -18,6 +18,7 @@ struct RolloutInputOptions {
   std::int64_t draw = 64;
   std::int64_t candidates = 1;
   std::int64_t longest = 1024;
+  bool learn_prompts = false;  // a prompt's tokens but the first are learnt as well: one view, fixed completions
   curriculum::RolloutRampOptions ramps;
   curriculum::ReplayOptions replay;
 };

@@ -5,12 +5,12 @@
 #include "core/threads.h"
 #include "distiller/language/evaluator.h"
 #include "distiller/language/learner.h"
+#include "distiller/language/model_pair.h"
 #include "distiller/language/rollout_input.h"
 #include "distiller/language/student.h"
 #include "generator/rollouts/language_actor.h"
 #include "generator/rollouts/mixed_actor.h"
 #include "language/load_language_model.h"
-#include "language/models/layer_subset.h"
 
 namespace drystill::distiller {
 namespace {
@@ -21,51 +21,9 @@ std::int64_t count_parameters(const std::vector<torch::Tensor>& parameters) {
   return total;
 }
 
-// Both models and what they read with.
-struct Models {
-  std::shared_ptr<language::CausalLm> teacher;  // null: the student's own weights
-  std::shared_ptr<language::CausalLm> student;
-  language::Tokenizer teacher_tokenizer;
-  language::Tokenizer student_tokenizer;
-  std::string student_source;
-};
-
-Models load_models(const DistillLanguageModel& options) {
-  const auto& [from, layers] = options.student;
-  if (from == "teacher" && options.teacher.model.empty()) {
-    throw ConfigError("student.from is 'teacher', but teacher.model is missing");
-  }
-  const std::string source = from == "teacher" ? options.teacher.model : from;
-  auto origin = language::load_language_model(source, torch::kFloat32);
-  Models models{.teacher = nullptr,
-                .student = layers.empty() ? origin.model->copy() : language::make_from_layers(*origin.model, layers),
-                .teacher_tokenizer = origin.tokenizer,
-                .student_tokenizer = origin.tokenizer,
-                .student_source = source};
-  if (!std::holds_alternative<FrozenTeacher>(options.teacher.weights)) return models;
-  if (options.teacher.model == source) {
-    models.teacher = origin.model;
-  } else {
-    auto teacher = language::load_language_model(options.teacher.model, torch::kFloat32);
-    models.teacher = teacher.model;
-    models.teacher_tokenizer = teacher.tokenizer;
-  }
-  if (const auto difference = language::vocabulary_difference(models.teacher_tokenizer, models.student_tokenizer)) {
-    throw InputError(options.teacher.model + " and " + source + ": the vocabularies of teacher and student differ: " +
-                     difference->message() + "; distillation token by token needs one tokenizer");
-  }
-  return models;
-}
-
-void set_precision(Models& models, const PrecisionOptions& precision) {
-  if (!precision.bfloat16) return;
-  if (models.teacher) models.teacher->to(torch::kBFloat16);
-  models.student->set_compute_dtype(torch::kBFloat16);  // its weights stay float32: the optimizer's masters
-}
-
-std::vector<std::int64_t> prefix_tokens(const DistillLanguageModel& options, const language::Tokenizer& tokenizer,
+std::vector<std::int64_t> prefix_tokens(const TrainableOptions& options, const language::Tokenizer& tokenizer,
                                         const RunEnvironment& environment) {
-  const auto* prefix = std::get_if<KvPrefixParameters>(&options.trainable);
+  const auto* prefix = std::get_if<KvPrefixParameters>(&options);
   if (prefix == nullptr) return {};
   std::vector<std::int64_t> tokens;
   for (const std::string& text : environment.open_texts({prefix->text})) {
@@ -75,58 +33,56 @@ std::vector<std::int64_t> prefix_tokens(const DistillLanguageModel& options, con
   return tokens;
 }
 
-std::filesystem::path save_student(const LanguageStudent& student, const Models& models, const RunOptions& run,
-                                   const RunResult& result, const std::filesystem::path& folder) {
-  const std::filesystem::path target = folder / "student";
-  if (student.adapter()) {
-    student.adapter()->save(target, models.student_source);
-  } else if (student.prefix()) {
-    std::filesystem::create_directories(target);
-    student.prefix()->save(target / "kv_prefix.safetensors");
-  } else {
-    language::save_language_model(target, *student.model(), models.student_source,
-                                  provenance(DistillLanguageModel::kName, run, result, "drystill.text_"));
-  }
-  return target;
-}
-
-}  // namespace
-
-TrainingResult distill_language_model(const DistillLanguageModel& options, const RunEnvironment& environment) {
-  limit_threads(options.run.threads);
-  const torch::Device device = parse_device(options.run.device);
+SeedStreams begin(const RunOptions& run) {
+  limit_threads(run.threads);
+  const torch::Device device = parse_device(run.device);
   if (!device.is_cpu()) {
     throw ConfigError("device: language models run on the CPU for now; set `device: cpu`");
   }
-  SeedStreams seeds(static_cast<std::uint64_t>(options.run.seed), device);
-  Models models = load_models(options);
-  const language::PromptEncoder encoder(models.student_tokenizer);
+  return SeedStreams(static_cast<std::uint64_t>(run.seed), device);
+}
+
+// What tells one task from another once its models are loaded.
+struct Task {
+  std::string_view name;
+  std::string_view model_folder;  // of the trained model, in the run folder
+  bool has_teacher = true;
+  bool learn_prompts = false;
+};
+
+TrainingResult run(const Task& task, const DistillLanguageModel& options, ModelPair models, SeedStreams& seeds,
+                   const RunEnvironment& environment) {
+  const language::PromptEncoder encoder(models.tokenizer);
   LanguageStudent student(models.student, options.trainable,
-                          prefix_tokens(options, models.student_tokenizer, environment), seeds);
+                          prefix_tokens(options.trainable, models.tokenizer, environment), seeds);
   set_precision(models, options.run.precision);
 
   const std::int64_t total_steps = options.run.loop.total_steps();
-  LanguageLearner learner({.loss = options.loss,
-                           .optimizer = options.optimizer,
-                           .schedule = options.schedule,
-                           .total_steps = total_steps,
-                           .micro_batch = options.micro_batch,
-                           .longest = options.longest,
-                           .clip_gradient = options.clip_gradient},
-                          student, make_language_teacher(options.teacher.weights, models.teacher, models.student),
-                          device);
+  LanguageLearner learner(
+      {.loss = options.loss,
+       .optimizer = options.optimizer,
+       .schedule = options.schedule,
+       .total_steps = total_steps,
+       .micro_batch = options.micro_batch,
+       .longest = options.longest,
+       .clip_gradient = options.clip_gradient},
+      student,
+      task.has_teacher ? make_language_teacher(options.teacher.weights, models.teacher, models.student) : nullptr,
+      torch::kCPU);
+  const language::CausalLm* teacher = task.has_teacher ? &learner.teacher()->model() : nullptr;
+  const language::CausalLm& writer = teacher != nullptr ? *teacher : *models.student;
 
   const auto dtype = options.run.precision.bfloat16 ? torch::kBFloat16 : torch::kFloat32;
   const language::View teacher_view(options.teacher_view, encoder), student_view(options.student_view, encoder);
-  generator::LanguageActor teacher_actor(learner.teacher().model(), encoder, dtype);
+  generator::LanguageActor teacher_actor(writer, encoder, dtype);
   generator::LanguageActor student_actor(*models.student, encoder, dtype, student.prefix().get());
   learner.on_step([&] {
     student_actor.weights_changed();
     const auto& weights = options.teacher.weights;
     const bool moves = std::holds_alternative<EmaTeacher>(weights) || std::holds_alternative<LiveTeacher>(weights);
-    if (moves) teacher_actor.weights_changed();
+    if (moves || teacher == nullptr) teacher_actor.weights_changed();
   });
-  generator::LanguageMixedActor mixed_actor(learner.teacher().model(), *models.student);
+  generator::LanguageMixedActor mixed_actor(writer, *models.student);
   generator::RolloutSource rollouts(
       options.rollout, {.prompts = generator::make_prompt_source(
                             options.rollout.prompts, {.encoder = encoder,
@@ -146,16 +102,13 @@ TrainingResult distill_language_model(const DistillLanguageModel& options, const
        .draw = options.draw,
        .candidates = options.candidates,
        .longest = options.longest,
+       .learn_prompts = task.learn_prompts,
        .ramps = options.ramps,
        .replay = options.replay},
       rollouts, teacher_view, student_view,
       [&](std::span<const Sequence> sequences) { return learner.divergences(sequences); }, seeds);
   const auto scheduler = curriculum::make_scheduler(options.curriculum, total_steps, options.run.loop.epoch_steps);
 
-  std::optional<TextEvaluator> evaluator;
-  if (options.evaluation) {
-    evaluator.emplace(*options.evaluation, environment.open_texts(options.evaluation->texts), models.student_tokenizer);
-  }
   LoopParts parts{.source = source,
                   .learner = learner,
                   .scheduler = *scheduler,
@@ -165,28 +118,87 @@ TrainingResult distill_language_model(const DistillLanguageModel& options, const
                   .evaluate = {},
                   .draw_samples = {},
                   .checkpoints = environment.folder / "checkpoints"};
-  if (evaluator) {
-    parts.evaluate = [&] { return evaluator->evaluate(student, learner.teacher().model()).metrics(); };
+  std::optional<LanguageEvaluator> evaluator;
+  if (options.evaluation) {
+    evaluator.emplace(*options.evaluation, environment.open_texts, student_view, encoder);
+    parts.evaluate = [&] { return evaluator->evaluate(student, teacher, student_actor).metrics; };
   }
 
   TrainingResult result;
   result.loop = run_loop(options.run.loop, parts);
-  result.model = save_student(student, models, options.run, result.loop, environment.folder);
-  result.counts = {{"tokens_written", source.tokens_written()},
+  result.model = environment.folder / task.model_folder;
+  save_student(result.model, student, models, provenance(task.name, options.run, result.loop, "drystill.text_"));
+  result.counts = {{teacher != nullptr ? "tokens_written" : "tokens_read", source.tokens_written()},
                    {"trained_parameters", count_parameters(student.trainable())},
-                   {"student_parameters", count_parameters(models.student->parameters())},
-                   {"teacher_parameters", count_parameters(learner.teacher().model().parameters())}};
+                   {"student_parameters", count_parameters(models.student->parameters())}};
+  if (teacher != nullptr) result.counts.emplace_back("teacher_parameters", count_parameters(teacher->parameters()));
   return result;
 }
 
-TextEvaluation evaluate_language_model(const DistillLanguageModel& options, const std::string& model,
-                                       const generator::TextOpener& open_texts) {
-  const std::string teacher_source = options.teacher.model.empty() ? options.student.from : options.teacher.model;
-  const auto teacher = language::load_language_model(teacher_source);
+// Training is a distillation of one view, whose completions are real and whose only term is their cross-entropy.
+DistillLanguageModel without_teacher(const TrainLanguageModel& options) {
+  DistillLanguageModel same;
+  same.run = options.run;
+  same.trainable = options.trainable;
+  std::visit([&](const auto& data) { same.rollout.prompts = data; }, options.data);
+  same.rollout.author = generator::Author::kFixed;
+  same.rollout.sampling.max_new_tokens = options.longest - 1;  // behind a window's first token
+  same.teacher_view = same.student_view = options.view;
+  same.loss.divergence_weight = 0;
+  same.loss.cross_entropy = 1;
+  same.loss.aggregation = options.aggregation;
+  same.optimizer = options.optimizer;
+  same.schedule = options.schedule;
+  same.batch = same.draw = options.batch;
+  same.micro_batch = options.micro_batch;
+  same.longest = options.longest;
+  same.clip_gradient = options.clip_gradient;
+  same.evaluation = options.evaluation;
+  return same;
+}
+
+// A model folder on the held-out data of `evaluation`.
+LanguageEvaluation evaluate(const LanguageEvaluationOptions& options, const language::ViewOptions& view,
+                            const std::string& model, const language::CausalLm* teacher,
+                            const generator::TextOpener& open_texts) {
   const auto student = language::load_language_model(model);
+  const language::PromptEncoder encoder(student.tokenizer);
+  const language::View student_view(view, encoder);
+  generator::LanguageActor writer(*student.model, encoder, torch::kFloat32);
   SeedStreams seeds(0);
-  const TextEvaluator evaluator(*options.evaluation, open_texts(options.evaluation->texts), student.tokenizer);
-  return evaluator.evaluate(LanguageStudent(student.model, AllParameters{}, {}, seeds), *teacher.model);
+  return LanguageEvaluator(options, open_texts, student_view, encoder)
+      .evaluate(LanguageStudent(student.model, AllParameters{}, {}, seeds), teacher, writer);
+}
+
+}  // namespace
+
+TrainingResult distill_language_model(const DistillLanguageModel& options, const RunEnvironment& environment) {
+  SeedStreams seeds = begin(options.run);
+  ModelPair models = load_models(options, seeds);
+  return run({.name = DistillLanguageModel::kName, .model_folder = "student"}, options, std::move(models), seeds,
+             environment);
+}
+
+TrainingResult train_language_model(const TrainLanguageModel& options, const RunEnvironment& environment) {
+  SeedStreams seeds = begin(options.run);
+  ModelPair models = load_models(options, seeds);
+  return run({.name = TrainLanguageModel::kName,
+              .model_folder = "model",
+              .has_teacher = false,
+              .learn_prompts = !options.answers_only},
+             without_teacher(options), std::move(models), seeds, environment);
+}
+
+LanguageEvaluation evaluate_language_model(const DistillLanguageModel& options, const std::string& model,
+                                           const generator::TextOpener& open_texts) {
+  const std::string source = options.teacher.model.empty() ? options.student.from : options.teacher.model;
+  const auto teacher = language::load_language_model(source);
+  return evaluate(*options.evaluation, options.student_view, model, teacher.model.get(), open_texts);
+}
+
+LanguageEvaluation evaluate_language_model(const TrainLanguageModel& options, const std::string& model,
+                                           const generator::TextOpener& open_texts) {
+  return evaluate(*options.evaluation, options.view, model, nullptr, open_texts);
 }
 
 }  // namespace drystill::distiller

@@ -128,13 +128,13 @@ TEST(LanguageTeacher, EmaFollowsAndLiveIsTheStudent) {
   Fixture ema(options_with(8), 2, EmaTeacher{.rate = 0.5, .every = 1});
   Fixture start(options_with(8), 2);
   ema.step({{.teacher_prompt = {1, 2}, .student_prompt = {3}, .completion = {5, 6}}});
-  const auto average = ema.learner.teacher().model().parameters();
+  const auto average = ema.learner.teacher()->model().parameters();
   const auto now = ema.student.model()->parameters(), was = start.student.model()->parameters();
   for (std::size_t i = 0; i < average.size(); ++i) {
     EXPECT_LT((average[i] - (now[i] + was[i]) / 2).abs().max().item<double>(), 1e-5);
   }
   Fixture live(options_with(8), 2, LiveTeacher{});
-  EXPECT_EQ(&live.learner.teacher().model(), live.student.model().get());
+  EXPECT_EQ(&live.learner.teacher()->model(), live.student.model().get());
 }
 
 TEST(LanguageLearner, GoesOnFromWhatItSaved) {

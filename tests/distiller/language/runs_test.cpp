@@ -75,7 +75,7 @@ TEST_F(LanguageRuns, WithoutEvaluationNoTextIsOpened) {
 
 TEST_F(LanguageRuns, EvaluationOpensItsTextsOnly) {
   auto with_text = options();
-  with_text.evaluation = TextEvaluationOptions{.texts = {"held-out"}, .window = 16, .windows = 4};
+  with_text.evaluation = LanguageEvaluationOptions{.texts = {"held-out"}, .window = 16, .windows = 4};
   const auto result = run(with_text, "run");
   EXPECT_EQ(opened_, std::vector<std::string>{"held-out"});
   ASSERT_EQ(result.loop.last_evaluation.front().first, "kl");
