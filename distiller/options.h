@@ -12,6 +12,7 @@
 #include "core/options.h"
 #include "curriculum/options.h"
 #include "distiller/language/options.h"
+#include "distiller/language/train_options.h"
 #include "distiller/run_options.h"
 #include "generator/options.h"
 #include "vision/augment_options.h"
@@ -121,6 +122,6 @@ struct TrainClassifier {
   bool operator==(const TrainClassifier&) const = default;
 };
 
-using RunConfig = std::variant<DistillClassifier, TrainClassifier, DistillLanguageModel>;
+using RunConfig = std::variant<DistillClassifier, TrainClassifier, DistillLanguageModel, TrainLanguageModel>;
 
 }  // namespace drystill::distiller

@@ -65,14 +65,15 @@ std::string named_or_left(const std::string& named, const std::string& left, con
   return left;
 }
 
-void evaluate_language(const distiller::DistillLanguageModel& options, const std::string& model, const fs::path& config,
+template <class Options>
+void evaluate_language(const Options& options, const std::string& model, const fs::path& config,
                        const Console& console) {
   if (!options.evaluation) throw ConfigError(config.string() + ": names no real held-out text; add `evaluation:`");
   limit_threads(options.run.threads);
   const auto result = distiller::evaluate_language_model(options, model, language::read_text_files);
   std::vector<std::pair<std::string, std::string>> fields = {{"model", model},
                                                              {"test_tokens", std::to_string(result.tokens)}};
-  for (const auto& [name, value] : result.metrics()) fields.emplace_back(name, fmt::format("{:.4f}", value));
+  for (const auto& [name, value] : result.metrics) fields.emplace_back(name, fmt::format("{:.4f}", value));
   console.result(fields);
 }
 
@@ -81,9 +82,15 @@ void evaluate(const EvaluateArguments& arguments, const Console& console) {
   const fs::path folder = is_run ? fs::path(arguments.run) : fs::path();
   const fs::path config = is_run ? folder / "config.yaml" : fs::path(arguments.run);
   const auto loaded = configs::load_run_config(config, arguments.sets).config;
-  if (const auto* language = std::get_if<distiller::DistillLanguageModel>(&loaded)) {
-    const std::string left = is_run ? (folder / "student").string() : "";
-    return evaluate_language(*language, named_or_left(arguments.model, left, folder, config), config, console);
+  const auto evaluate_trained = [&](const auto& options, const char* trained) {
+    const std::string left = is_run ? (folder / trained).string() : "";
+    evaluate_language(options, named_or_left(arguments.model, left, folder, config), config, console);
+  };
+  if (const auto* distill = std::get_if<distiller::DistillLanguageModel>(&loaded)) {
+    return evaluate_trained(*distill, "student");
+  }
+  if (const auto* train = std::get_if<distiller::TrainLanguageModel>(&loaded)) {
+    return evaluate_trained(*train, "model");
   }
   Subject subject = subject_of(loaded, folder);
   if (!arguments.model.empty()) subject.model = {.architecture = "", .checkpoint = arguments.model};

@@ -44,6 +44,9 @@ distiller::TrainingResult run(const distiller::RunConfig& config, const distille
   if (const auto* distill = std::get_if<distiller::DistillLanguageModel>(&config)) {
     return distiller::distill_language_model(*distill, environment);
   }
+  if (const auto* train = std::get_if<distiller::TrainLanguageModel>(&config)) {
+    return distiller::train_language_model(*train, environment);
+  }
   return distiller::train_classifier(std::get<distiller::TrainClassifier>(config), environment);
 }
 
@@ -143,8 +146,8 @@ void add_run_verb(CLI::App& app, const Console& console, const char* name, const
 void add_run_verbs(CLI::App& app, const Console& console) {
   add_run_verb(app, console, "distill", {"distill_classifier", "distill_language_model"},
                "a student from a teacher, without its training data");
-  add_run_verb(app, console, "train", {"train_classifier"},
-               "a classifier on real data: a teacher, or a student to compare");
+  add_run_verb(app, console, "train", {"train_classifier", "train_language_model"},
+               "a classifier or language model on real data: a teacher, or a student to compare");
 }
 
 }  // namespace drystill::apps

@@ -17,11 +17,14 @@ constexpr std::int64_t kRows = 8;  // windows at once
 }  // namespace
 
 Metrics TextEvaluation::metrics() const {
-  if (!has_teacher) return {{"perplexity", perplexity}};
-  return {{"kl", kl}, {"agreement", agreement}, {"perplexity", perplexity}, {"teacher_perplexity", teacher_perplexity}};
+  if (!comparison) return {{"perplexity", perplexity}};
+  return {{"kl", comparison->kl},
+          {"agreement", comparison->agreement},
+          {"perplexity", perplexity},
+          {"teacher_perplexity", comparison->teacher_perplexity}};
 }
 
-TextEvaluator::TextEvaluator(const TextEvaluationOptions& options, const std::vector<std::string>& texts,
+TextEvaluator::TextEvaluator(const LanguageEvaluationOptions& options, const std::vector<std::string>& texts,
                              const language::Tokenizer& tokenizer) {
   std::vector<std::int64_t> tokens;
   for (const std::string& text : texts) {
@@ -78,12 +81,33 @@ TextEvaluation TextEvaluator::evaluate(const LanguageStudent& student, const lan
     teacher_loss -= token_log_probs(teacher_head, targets).sum().item<double>();
   }
   const auto count = static_cast<double>(total);
-  return {.kl = kl / count,
-          .agreement = agreements / count,
-          .perplexity = std::exp(student_loss / count),
-          .teacher_perplexity = std::exp(teacher_loss / count),
-          .tokens = total,
-          .has_teacher = teacher != nullptr};
+  TextEvaluation result{.perplexity = std::exp(student_loss / count), .tokens = total, .comparison = {}};
+  if (teacher != nullptr) {
+    result.comparison = {
+        .kl = kl / count, .agreement = agreements / count, .teacher_perplexity = std::exp(teacher_loss / count)};
+  }
+  return result;
+}
+
+LanguageEvaluator::LanguageEvaluator(const LanguageEvaluationOptions& options, const generator::TextOpener& open_texts,
+                                     const language::View& view, const language::PromptEncoder& encoder) {
+  if (!options.texts.empty()) texts_.emplace(options, open_texts(options.texts), encoder.tokenizer());
+  for (const AnswerEvaluationOptions& set : options.answers) {
+    answers_.emplace_back(set, open_texts({set.path}), view, encoder);
+  }
+}
+
+LanguageEvaluation LanguageEvaluator::evaluate(const LanguageStudent& student, const language::ModelMixture* teacher,
+                                               generator::Actor& writer) const {
+  LanguageEvaluation result;
+  if (texts_) {
+    const TextEvaluation text = texts_->evaluate(student, teacher);
+    result = {.metrics = text.metrics(), .tokens = text.tokens};
+  }
+  for (const AnswerEvaluator& set : answers_) {
+    result.metrics.emplace_back("answers_" + set.name(), set.accepted_share(writer));
+  }
+  return result;
 }
 
 }  // namespace drystill::distiller

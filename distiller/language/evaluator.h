@@ -2,24 +2,29 @@
 
 #include <torch/types.h>
 
+#include <optional>
 #include <vector>
 
-#include "distiller/language/options.h"
+#include "distiller/language/answers.h"
+#include "distiller/language/evaluation_options.h"
 #include "distiller/language/student.h"
 #include "distiller/loop.h"
+#include "generator/rollouts/prompt_source.h"
 #include "language/models/model_mixture.h"
 #include "language/tokenizer/tokenizer.h"
 
 namespace drystill::distiller {
 
-// How close a student's next-token distributions are to its teacher's on real held-out text.
+// How likely a student finds real held-out text, and how close its next-token distributions are to a teacher's there.
 struct TextEvaluation {
-  double kl = 0;                  // mean KL(teacher || student), nats a token
-  double agreement = 0;           // share of tokens with the same likeliest word
-  double perplexity = 0;          // the student's, of the text
-  double teacher_perplexity = 0;  // the teacher's
+  struct Comparison {
+    double kl = 0;                  // mean KL(teacher || student), nats a token
+    double agreement = 0;           // share of tokens with the same likeliest word
+    double teacher_perplexity = 0;  // the teacher's, of the text
+  };
+  double perplexity = 0;  // the student's, of the text
   std::int64_t tokens = 0;
-  bool has_teacher = true;  // otherwise the perplexity is all that is known
+  std::optional<Comparison> comparison;  // where there is a teacher
 
   Metrics metrics() const;
 };
@@ -27,7 +32,7 @@ struct TextEvaluation {
 // Windows of the texts, evenly spaced; every token of a window but the first is predicted.
 class TextEvaluator {
  public:
-  TextEvaluator(const TextEvaluationOptions& options, const std::vector<std::string>& texts,
+  TextEvaluator(const LanguageEvaluationOptions& options, const std::vector<std::string>& texts,
                 const language::Tokenizer& tokenizer);
 
   // teacher: of the student's vocabulary; null: only the perplexity is known.
@@ -35,6 +40,27 @@ class TextEvaluator {
 
  private:
   torch::Tensor windows_;  // int64 [windows, window]
+};
+
+struct LanguageEvaluation {
+  Metrics metrics;
+  std::int64_t tokens = 0;  // predicted of the texts
+};
+
+// Everything that `evaluation` asks for.
+class LanguageEvaluator {
+ public:
+  // view: the student's. `encoder` outlives the evaluator.
+  LanguageEvaluator(const LanguageEvaluationOptions& options, const generator::TextOpener& open_texts,
+                    const language::View& view, const language::PromptEncoder& encoder);
+
+  // teacher: null where there is none. writer: the student, as it answers.
+  LanguageEvaluation evaluate(const LanguageStudent& student, const language::ModelMixture* teacher,
+                              generator::Actor& writer) const;
+
+ private:
+  std::optional<TextEvaluator> texts_;
+  std::vector<AnswerEvaluator> answers_;
 };
 
 }  // namespace drystill::distiller

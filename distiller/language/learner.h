@@ -34,8 +34,8 @@ LanguageLearnerOptions learner_options(const DistillLanguageModel& options, cons
 // averaged over the whole optimizer batch however small the micro-batches are.
 class LanguageLearner final : public Learner {
  public:
-  // `student` outlives the learner. teacher: null where the sequences know its likeliest words. ConfigError for layers
-  // of hidden_statistics that are not there.
+  // `student` outlives the learner. teacher: null where the sequences know its likeliest words, or where the loss is
+  // cross-entropy alone. ConfigError for layers of hidden_statistics that are not there.
   LanguageLearner(const LanguageLearnerOptions& options, const LanguageStudent& student,
                   std::unique_ptr<LanguageTeacher> teacher, torch::Device device);
 
@@ -51,7 +51,7 @@ class LanguageLearner final : public Learner {
   // Writes the teacher's k likeliest words of every token into the sequences, which then need no teacher.
   void remember(std::span<Sequence> sequences, std::int64_t k) const;
 
-  const LanguageTeacher* teacher() const { return teacher_.get(); }  // null: cached
+  const LanguageTeacher* teacher() const { return teacher_.get(); }  // null: none, or cached
   std::int64_t words() const { return predictor_.words(); }          // of the vocabulary that both models know
   // Called whenever the student's weights have changed: packed copies of them are stale.
   void on_step(std::function<void()> callback) { on_step_ = std::move(callback); }

@@ -10,6 +10,7 @@
 #include "core/fields.h"
 #include "core/options.h"
 #include "curriculum/options.h"
+#include "distiller/language/evaluation_options.h"
 #include "distiller/language/loss_options.h"
 #include "distiller/language/teacher_options.h"
 #include "distiller/run_options.h"
@@ -21,11 +22,22 @@ namespace drystill::distiller {
 struct LanguageStudentOptions {
   std::string from = "teacher";
   std::vector<std::int64_t> layers;
+  std::string config;
 
   template <class Field>
   void visit(Field&& field) {
     field("from", from, "teacher, or a Hugging Face folder or .gguf");
     field("layers", layers, "the layers of it that the student keeps, from 0; left out: all", at_least(0));
+    field("config", config,
+          "folder with a config.json: a fresh student of that shape, in place of `from`; it reads with the teacher's "
+          "tokenizer");
+  }
+  std::vector<Problem> problems() const {
+    if (config.empty()) return {};
+    if (from != "teacher")
+      return {{"config", "makes a fresh student; leave out 'from', whose weights it would not use"}};
+    if (!layers.empty()) return {{"config", "makes a fresh student; leave out 'layers'"}};
+    return {};
   }
   bool operator==(const LanguageStudentOptions&) const = default;
 };
@@ -77,21 +89,6 @@ struct KvPrefixParameters {
 
 using TrainableOptions = std::variant<AllParameters, LoraParameters, KvPrefixParameters>;
 
-// Real held-out text, for reports only.
-struct TextEvaluationOptions {
-  std::vector<std::string> texts;
-  std::int64_t window = 256;
-  std::int64_t windows = 32;
-
-  template <class Field>
-  void visit(Field&& field) {
-    field("texts", texts, "text files, or folders of them; training never opens them", required());
-    field("window", window, "tokens of a window", at_least(2));
-    field("windows", windows, "windows, evenly spaced over all the text", at_least(1));
-  }
-  bool operator==(const TextEvaluationOptions&) const = default;
-};
-
 // `drystill distill` for language models: a student from a teacher, by text that a model writes.
 struct DistillLanguageModel {
   static constexpr std::string_view kKey = "task";
@@ -117,7 +114,7 @@ struct DistillLanguageModel {
   std::int64_t replay_top_k = 0;
   double clip_gradient = 1;
   bool gradient_checkpointing = false;
-  std::optional<TextEvaluationOptions> evaluation;
+  std::optional<LanguageEvaluationOptions> evaluation;
 
   template <class Field>
   void visit(Field&& field) {

@@ -30,6 +30,14 @@ void cut(Sequence& sequence, std::size_t room) {
   sequence.teacher_places.resize(pairs);
 }
 
+// The student's prompt but its first token becomes the begin of the completion.
+void learn_prompt(Sequence& sequence) {
+  auto& prompt = sequence.student_prompt;
+  sequence.completion.insert(sequence.completion.begin(), prompt.begin() + 1, prompt.end());
+  prompt.resize(1);
+  sequence.teacher_prompt = prompt;
+}
+
 }  // namespace
 
 RolloutInput::RolloutInput(const RolloutInputOptions& options, generator::RolloutSource& rollouts,
@@ -58,6 +66,7 @@ RolloutInput::Rendered RolloutInput::render(const std::vector<generator::Rollout
                       .importance = rollout.importance,
                       .weight = rollout.weight};
     if (options_.tokenizers && !translate_completion(*options_.tokenizers, rollout.by_student, sequence)) continue;
+    if (options_.learn_prompts) learn_prompt(sequence);
     const std::int64_t prompt = std::max(std::ssize(sequence.teacher_prompt), std::ssize(sequence.student_prompt));
     const std::int64_t room = options_.longest - prompt;
     if (room <= 0) continue;

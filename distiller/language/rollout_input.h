@@ -22,7 +22,8 @@ struct RolloutInputOptions {
   std::int64_t draw = 64;
   std::int64_t candidates = 1;
   std::int64_t longest = 1024;
-  std::int64_t top_k = 0;  // words of the teacher kept with every token in the bank
+  std::int64_t top_k = 0;      // words of the teacher kept with every token in the bank
+  bool learn_prompts = false;  // a prompt's tokens but the first are learnt as well: one view, fixed completions
   curriculum::RolloutRampOptions ramps;
   curriculum::ReplayOptions replay;
   std::optional<TwoTokenizers> tokenizers;  // where teacher and student read with different ones

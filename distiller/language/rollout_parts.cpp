@@ -10,27 +10,34 @@ torch::ScalarType writing_dtype(const DistillLanguageModel& options) {
   return options.run.precision.bfloat16 ? torch::kBFloat16 : torch::kFloat32;
 }
 
+language::ModelMixture authors_of(const LanguageLearner& learner, const language::CausalLm& student) {
+  if (learner.teacher() != nullptr) return learner.teacher()->models();
+  return language::alone(student);
+}
+
 }  // namespace
 
 RolloutParts::RolloutParts(const DistillLanguageModel& options, const RunModels& models, const LanguageStudent& student,
-                           const LanguageLearner& learner, const generator::TextOpener& open_texts, SeedStreams& seeds)
+                           const LanguageLearner& learner, const generator::TextOpener& open_texts, SeedStreams& seeds,
+                           bool learn_prompts)
     : teacher_encoder_(models.teacher_tokenizer),
       student_encoder_(models.student_tokenizer),
       teacher_view_(options.teacher_view, teacher_encoder_),
       student_view_(options.student_view, student_encoder_, models.shared_vocabulary ? nullptr : &teacher_encoder_),
-      teacher_(*learner.teacher()),
+      authors_(authors_of(learner, *models.student)),
+      teacher_moves_(learner.teacher() == nullptr || learner.teacher()->moves()),
       student_actor_(*models.student, student_encoder_, writing_dtype(options), options.rollout.sampling_batch,
                      student.prefix().get()),
-      mixed_actor_(teacher_.models(), *models.student) {
-  const language::ModelMixture mixture = teacher_.models();
-  if (mixture.models.size() == 1) {
-    auto actor = std::make_unique<generator::LanguageActor>(*mixture.models.front(), teacher_encoder_,
+      mixed_actor_(authors_, *models.student) {
+  if (authors_.models.size() == 1) {
+    auto actor = std::make_unique<generator::LanguageActor>(*authors_.models.front(), teacher_encoder_,
                                                             writing_dtype(options), options.rollout.sampling_batch);
     packed_teacher_ = actor.get();
     teacher_actor_ = std::move(actor);
   } else {
-    teacher_actor_ = std::make_unique<generator::MixtureActor>(mixture, teacher_encoder_);
+    teacher_actor_ = std::make_unique<generator::MixtureActor>(authors_, teacher_encoder_);
   }
+  if (std::holds_alternative<CachedTeacher>(options.teacher.weights)) return;  // its file is all that is read
   if (options.rollout.adversarial_prefix) {
     if (!models.shared_vocabulary) {
       throw ConfigError("rollout.adversarial_prefix: needs a student of the teacher's vocabulary");
@@ -64,6 +71,7 @@ RolloutParts::RolloutParts(const DistillLanguageModel& options, const RunModels&
                           .candidates = options.candidates,
                           .longest = options.longest,
                           .top_k = options.replay_top_k,
+                          .learn_prompts = learn_prompts,
                           .ramps = options.ramps,
                           .replay = options.replay,
                           .tokenizers = tokenizers},
@@ -78,19 +86,18 @@ RolloutParts::RolloutParts(const DistillLanguageModel& options, const RunModels&
 // write: nobody may ever.
 void RolloutParts::add_adversary(const DistillLanguageModel& options, SeedStreams& seeds) {
   if (packed_teacher_ == nullptr) throw ConfigError("rollout.adversarial_prefix: needs a teacher of one model");
-  const language::CausalLm& teacher = *teacher_.models().models.front();
+  const language::CausalLm& teacher = *authors_.models.front();
   const auto& adversarial = *options.rollout.adversarial_prefix;
   const auto text = generator::adversarial_start(*packed_teacher_, teacher_encoder_, adversarial.length, seeds);
   packed_teacher_->weights_changed();
   adversary_ = std::make_unique<generator::AdversarialPrefix>(adversarial, teacher, text);
-  prefixed_teacher_ =
-      std::make_unique<generator::LanguageActor>(teacher, teacher_encoder_, writing_dtype(options),
-                                                 options.rollout.sampling_batch, &adversary_->prefix());
+  prefixed_teacher_ = std::make_unique<generator::LanguageActor>(teacher, teacher_encoder_, writing_dtype(options),
+                                                                 options.rollout.sampling_batch, &adversary_->prefix());
 }
 
 void RolloutParts::student_changed() {
   student_actor_.weights_changed();
-  if (packed_teacher_ == nullptr || !teacher_.moves()) return;
+  if (packed_teacher_ == nullptr || !teacher_moves_) return;
   packed_teacher_->weights_changed();
   if (prefixed_teacher_) prefixed_teacher_->weights_changed();
 }

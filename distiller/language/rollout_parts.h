@@ -18,13 +18,18 @@ namespace drystill::distiller {
 // its pieces hold references to each other.
 class RolloutParts {
  public:
-  // All arguments outlive it; the learner has a teacher. Throws what prompt sources, views and verifiers throw.
+  // All arguments outlive it. Where the learner has no teacher the student stands in for it as an author.
+  // learn_prompts: as RolloutInputOptions say. Throws what prompt sources, views and verifiers throw.
   RolloutParts(const DistillLanguageModel& options, const RunModels& models, const LanguageStudent& student,
-               const LanguageLearner& learner, const generator::TextOpener& open_texts, SeedStreams& seeds);
+               const LanguageLearner& learner, const generator::TextOpener& open_texts, SeedStreams& seeds,
+               bool learn_prompts = false);
   RolloutParts(const RolloutParts&) = delete;
   RolloutParts& operator=(const RolloutParts&) = delete;
 
-  RolloutInput& input() { return *input_; }
+  RolloutInput& input() { return *input_; }  // of a cached teacher there is none
+  generator::Actor& student_actor() { return student_actor_; }
+  const language::View& student_view() const { return student_view_; }
+  const language::PromptEncoder& student_encoder() const { return student_encoder_; }
   void student_changed();  // packed copies of weights are stale
 
  private:
@@ -32,10 +37,11 @@ class RolloutParts {
 
   language::PromptEncoder teacher_encoder_, student_encoder_;
   language::View teacher_view_, student_view_;
-  const LanguageTeacher& teacher_;
+  language::ModelMixture authors_;  // the teacher's models
+  bool teacher_moves_;
   std::unique_ptr<generator::Actor> teacher_actor_;
-  generator::LanguageActor* packed_teacher_ = nullptr;  // the same, where it is a single model
-  std::unique_ptr<generator::AdversarialPrefix> adversary_;    // null where the rollouts have none
+  generator::LanguageActor* packed_teacher_ = nullptr;          // the same, where it is a single model
+  std::unique_ptr<generator::AdversarialPrefix> adversary_;     // null where the rollouts have none
   std::unique_ptr<generator::LanguageActor> prefixed_teacher_;  // writes behind the adversary's prefix
   generator::LanguageActor student_actor_;
   generator::LanguageMixedActor mixed_actor_;

@@ -3,10 +3,14 @@
 #include "core/device.h"
 #include "core/error.h"
 #include "language/load_language_model.h"
+#include "language/models/causal_lm_folder.h"
 #include "language/models/layer_subset.h"
+#include "language/tokenizer/load_tokenizer.h"
 
 namespace drystill::distiller {
 namespace {
+
+constexpr char kStream[] = "student.initialisation";
 
 // A teacher whose tokens mean the same as those of `first`, the ensemble's first model.
 std::shared_ptr<language::CausalLm> load_other(const std::string& source, const std::string& first,
@@ -19,15 +23,32 @@ std::shared_ptr<language::CausalLm> load_other(const std::string& source, const 
   return other.model;
 }
 
+// Where the student's weights or, for a fresh one, its tokenizer come from.
 std::string student_source(const DistillLanguageModel& options) {
-  if (options.student.from != "teacher") return options.student.from;
-  if (options.teacher.model.empty()) throw ConfigError("student.from is 'teacher', but teacher.model is missing");
+  const auto& [from, layers, config] = options.student;
+  if (from != "teacher") return from;
+  if (options.teacher.model.empty()) {
+    throw ConfigError(config.empty() ? "student.from is 'teacher', but teacher.model is missing"
+                                     : "student.config needs teacher.model: the student reads with its tokenizer");
+  }
   return options.teacher.model;
 }
 
-std::shared_ptr<language::CausalLm> student_of(const language::CausalLm& origin,
-                                               const LanguageStudentOptions& options) {
-  return options.layers.empty() ? origin.copy() : language::make_from_layers(origin, options.layers);
+// A fresh model must have a row for every token that it will read.
+std::shared_ptr<language::CausalLm> fresh_model(const std::string& config, const language::Tokenizer& tokenizer,
+                                                SeedStreams& seeds) {
+  auto model = language::fresh_causal_lm(config, seeds.cpu_stream(kStream));
+  if (model->options().vocab_size < tokenizer.vocab_size()) {
+    throw InputError(config + ": vocab_size is " + std::to_string(model->options().vocab_size) + ", but " +
+                     tokenizer.source() + " has " + std::to_string(tokenizer.vocab_size()) + " tokens");
+  }
+  return model;
+}
+
+std::shared_ptr<language::CausalLm> student_of(const language::LanguageModel& origin,
+                                               const LanguageStudentOptions& options, SeedStreams& seeds) {
+  if (!options.config.empty()) return fresh_model(options.config, origin.tokenizer, seeds);
+  return options.layers.empty() ? origin.model->copy() : language::make_from_layers(*origin.model, options.layers);
 }
 
 void check_vocabularies(RunModels& models, const DistillLanguageModel& options) {
@@ -54,12 +75,12 @@ void RunModels::set_precision(const PrecisionOptions& precision) {
   student->set_compute_dtype(torch::kBFloat16);  // its weights stay float32: the optimizer's masters
 }
 
-RunModels load_run_models(const DistillLanguageModel& options) {
+RunModels load_run_models(const DistillLanguageModel& options, SeedStreams& seeds) {
   const std::string source = student_source(options);
   const std::string& teacher_source = options.teacher.model;
   auto origin = language::load_language_model(source, torch::kFloat32);
   RunModels models{.teachers = {},
-                   .student = student_of(*origin.model, options.student),
+                   .student = student_of(origin, options.student, seeds),
                    .teacher_tokenizer = origin.tokenizer,
                    .student_tokenizer = origin.tokenizer,
                    .student_source = source};
@@ -83,9 +104,26 @@ RunModels load_run_models(const DistillLanguageModel& options) {
   return models;
 }
 
-language::LanguageModel load_first_student(const DistillLanguageModel& options) {
+RunModels load_run_models(const TrainLanguageModel& options, SeedStreams& seeds) {
+  language::LanguageModel first = load_first_student(options, seeds);
+  return {.teachers = {},
+          .student = std::move(first.model),
+          .teacher_tokenizer = first.tokenizer,
+          .student_tokenizer = first.tokenizer,
+          .student_source = options.model.from.empty() ? options.model.config : options.model.from};
+}
+
+language::LanguageModel load_first_student(const DistillLanguageModel& options, SeedStreams& seeds) {
   auto origin = language::load_language_model(student_source(options), torch::kFloat32);
-  return {student_of(*origin.model, options.student), std::move(origin.tokenizer)};
+  return {student_of(origin, options.student, seeds), std::move(origin.tokenizer)};
+}
+
+language::LanguageModel load_first_student(const TrainLanguageModel& options, SeedStreams& seeds) {
+  const auto& [from, config] = options.model;
+  if (!from.empty()) return language::load_language_model(from, torch::kFloat32);
+  auto tokenizer = language::load_tokenizer(config);
+  auto model = fresh_model(config, tokenizer, seeds);
+  return {std::move(model), std::move(tokenizer)};
 }
 
 std::vector<std::int64_t> prefix_tokens(const TrainableOptions& options, const language::Tokenizer& tokenizer,

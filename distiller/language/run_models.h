@@ -4,7 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "core/seeds.h"
 #include "distiller/language/options.h"
+#include "distiller/language/train_options.h"
 #include "generator/rollouts/prompt_source.h"
 #include "language/load_language_model.h"
 #include "language/models/causal_lm.h"
@@ -24,12 +26,14 @@ struct RunModels {
   void set_precision(const PrecisionOptions& precision);  // of a student that exists
 };
 
-// Throws ConfigError where the options name no student; InputError, naming the models, for files that are missing or
-// damaged and for vocabularies that differ.
-RunModels load_run_models(const DistillLanguageModel& options);
+// Fresh weights come from the stream "student.initialisation". Throws ConfigError where the options name no student;
+// InputError, naming the models, for files that are missing or damaged and for vocabularies that differ.
+RunModels load_run_models(const DistillLanguageModel& options, SeedStreams& seeds);
+RunModels load_run_models(const TrainLanguageModel& options, SeedStreams& seeds);
 
 // The student as it is before the first step.
-language::LanguageModel load_first_student(const DistillLanguageModel& options);
+language::LanguageModel load_first_student(const DistillLanguageModel& options, SeedStreams& seeds);
+language::LanguageModel load_first_student(const TrainLanguageModel& options, SeedStreams& seeds);
 
 // The first tokens that a kv_prefix starts as; none for other parts trained.
 std::vector<std::int64_t> prefix_tokens(const TrainableOptions& options, const language::Tokenizer& tokenizer,

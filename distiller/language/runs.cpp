@@ -35,41 +35,45 @@ TeacherCache open_cache(const std::string& file, const LanguageLossOptions& loss
   return cache;
 }
 
-}  // namespace
+SeedStreams begin(const RunOptions& run) {
+  limit_threads(run.threads);
+  return SeedStreams(static_cast<std::uint64_t>(run.seed), cpu_only(run.device));
+}
 
-TrainingResult distill_language_model(const DistillLanguageModel& options, const RunEnvironment& environment) {
-  limit_threads(options.run.threads);
-  const torch::Device device = cpu_only(options.run.device);
-  SeedStreams seeds(static_cast<std::uint64_t>(options.run.seed), device);
-  RunModels models = load_run_models(options);
+// What tells one task from another once its models are loaded.
+struct Task {
+  std::string_view name;
+  const char* model_folder;  // of the trained model, in the run folder
+  bool has_teacher = true;
+  bool learn_prompts = false;
+};
+
+std::unique_ptr<LanguageTeacher> teacher_of(const Task& task, const DistillLanguageModel& options,
+                                            const RunModels& models, const LanguageStudent& student) {
+  return task.has_teacher ? make_language_teacher(options.teacher.weights, models.teachers, student) : nullptr;
+}
+
+TrainingResult run(const Task& task, const DistillLanguageModel& options, RunModels models, SeedStreams& seeds,
+                   const RunEnvironment& environment) {
   LanguageStudent student(models.student, options.trainable,
                           prefix_tokens(options.trainable, models.student_tokenizer, environment.open_texts), seeds);
   models.set_precision(options.run.precision);
 
-  const std::int64_t total_steps = options.run.loop.total_steps();
   LanguageLearnerOptions to_learn = learner_options(options, models);
   std::optional<TeacherCache> cache;
   if (const auto* cached = std::get_if<CachedTeacher>(&options.teacher.weights)) {
     cache.emplace(open_cache(cached->file, options.loss, models.student_tokenizer));
     to_learn.cached_words = cache->facts().words;
   }
-  LanguageLearner learner(to_learn, student, make_language_teacher(options.teacher.weights, models.teachers, student),
-                          device);
-  std::optional<RolloutParts> rollouts;
+  LanguageLearner learner(to_learn, student, teacher_of(task, options, models, student), torch::kCPU);
+  RolloutParts rollouts(options, models, student, learner, environment.open_texts, seeds, task.learn_prompts);
+  learner.on_step([&] { rollouts.student_changed(); });
   std::optional<CachedInput> cached_input;
-  if (cache) {
-    cached_input.emplace(*cache, options.batch, options.longest, seeds);
-  } else {
-    rollouts.emplace(options, models, student, learner, environment.open_texts, seeds);
-    learner.on_step([&] { rollouts->student_changed(); });
-  }
-  const auto scheduler = curriculum::make_scheduler(options.curriculum, total_steps, options.run.loop.epoch_steps);
+  if (cache) cached_input.emplace(*cache, options.batch, options.longest, seeds);
+  const auto scheduler =
+      curriculum::make_scheduler(options.curriculum, options.run.loop.total_steps(), options.run.loop.epoch_steps);
 
-  std::optional<TextEvaluator> evaluator;
-  if (options.evaluation) {
-    evaluator.emplace(*options.evaluation, environment.open_texts(options.evaluation->texts), models.student_tokenizer);
-  }
-  LoopParts parts{.source = cache ? static_cast<InputSource&>(*cached_input) : rollouts->input(),
+  LoopParts parts{.source = cache ? static_cast<InputSource&>(*cached_input) : rollouts.input(),
                   .learner = learner,
                   .scheduler = *scheduler,
                   .seeds = seeds,
@@ -78,43 +82,100 @@ TrainingResult distill_language_model(const DistillLanguageModel& options, const
                   .evaluate = {},
                   .draw_samples = {},
                   .checkpoints = environment.folder / "checkpoints"};
-  if (evaluator) {
+  std::optional<LanguageEvaluator> evaluator;
+  if (options.evaluation) {
+    evaluator.emplace(*options.evaluation, environment.open_texts, rollouts.student_view(), rollouts.student_encoder());
     parts.evaluate = [&] {
-      if (learner.teacher() == nullptr) return evaluator->evaluate(student, nullptr).metrics();
-      const language::ModelMixture teacher = learner.teacher()->models();
-      return evaluator->evaluate(student, models.shared_vocabulary ? &teacher : nullptr).metrics();
+      std::optional<language::ModelMixture> teacher;
+      if (learner.teacher() != nullptr && models.shared_vocabulary) teacher = learner.teacher()->models();
+      return evaluator->evaluate(student, teacher ? &*teacher : nullptr, rollouts.student_actor()).metrics;
     };
   }
 
   TrainingResult result;
   result.loop = run_loop(options.run.loop, parts);
-  result.model = environment.folder / "student";
-  save_student(result.model, student, models,
-               provenance(DistillLanguageModel::kName, options.run, result.loop, "drystill.text_"));
+  result.model = environment.folder / task.model_folder;
+  save_student(result.model, student, models, provenance(task.name, options.run, result.loop, "drystill.text_"));
   result.counts = {{"trained_parameters", count_parameters(student.trainable())},
                    {"student_parameters", count_parameters(models.student->parameters())}};
   if (cache) {
     result.counts.emplace_back("cached_sequences", cache->size());
     return result;
   }
+  result.counts.emplace(result.counts.begin(), task.has_teacher ? "tokens_written" : "tokens_read",
+                        rollouts.input().tokens_written());
+  if (learner.teacher() == nullptr) return result;
   std::int64_t teacher_parameters = 0;
   for (const auto* model : learner.teacher()->models().models) {
     teacher_parameters += count_parameters(model->parameters());
   }
-  result.counts.emplace(result.counts.begin(), "tokens_written", rollouts->input().tokens_written());
   result.counts.emplace_back("teacher_parameters", teacher_parameters);
   return result;
 }
 
-TextEvaluation evaluate_language_model(const DistillLanguageModel& options, const std::string& model,
-                                       const generator::TextOpener& open_texts) {
-  const auto [student, tokenizer] = load_student(options, model);
+// Training is a distillation of one view, whose completions are real and whose only term is their cross-entropy.
+DistillLanguageModel without_teacher(const TrainLanguageModel& options) {
+  DistillLanguageModel same;
+  same.run = options.run;
+  same.trainable = options.trainable;
+  std::visit([&](const auto& data) { same.rollout.prompts = data; }, options.data);
+  same.rollout.author = generator::Author::kFixed;
+  same.rollout.sampling.max_new_tokens = options.longest - 1;  // behind a window's first token
+  same.teacher_view = same.student_view = options.view;
+  same.loss.divergence_weight = 0;
+  same.loss.cross_entropy = 1;
+  same.loss.aggregation = options.aggregation;
+  same.optimizer = options.optimizer;
+  same.schedule = options.schedule;
+  same.batch = same.draw = options.batch;
+  same.micro_batch = options.micro_batch;
+  same.longest = options.longest;
+  same.clip_gradient = options.clip_gradient;
+  same.evaluation = options.evaluation;
+  return same;
+}
+
+// A student on the held-out data of `evaluation`, beside a teacher or (null) alone.
+LanguageEvaluation evaluate(const LanguageEvaluationOptions& options, const language::ViewOptions& view,
+                            const LoadedStudent& loaded, const language::ModelMixture* teacher,
+                            const generator::TextOpener& open_texts) {
+  constexpr std::int64_t kBatch = 64;
+  const language::PromptEncoder encoder(loaded.tokenizer);
+  const language::View student_view(view, encoder);
+  generator::LanguageActor writer(*loaded.student.model(), encoder, torch::kFloat32, kBatch,
+                                  loaded.student.prefix().get());
+  return LanguageEvaluator(options, open_texts, student_view, encoder).evaluate(loaded.student, teacher, writer);
+}
+
+}  // namespace
+
+TrainingResult distill_language_model(const DistillLanguageModel& options, const RunEnvironment& environment) {
+  SeedStreams seeds = begin(options.run);
+  return run({.name = DistillLanguageModel::kName, .model_folder = "student"}, options, load_run_models(options, seeds),
+             seeds, environment);
+}
+
+TrainingResult train_language_model(const TrainLanguageModel& options, const RunEnvironment& environment) {
+  SeedStreams seeds = begin(options.run);
+  return run({.name = TrainLanguageModel::kName,
+              .model_folder = "model",
+              .has_teacher = false,
+              .learn_prompts = !options.answers_only},
+             without_teacher(options), load_run_models(options, seeds), seeds, environment);
+}
+
+LanguageEvaluation evaluate_language_model(const DistillLanguageModel& options, const std::string& model,
+                                           const generator::TextOpener& open_texts) {
+  const LoadedStudent student = load_student(model, [&] {
+    SeedStreams seeds = begin(options.run);
+    return load_first_student(options, seeds);
+  });
   std::vector<std::shared_ptr<language::CausalLm>> teachers;
   language::ModelMixture mixture;
   bool knows_words = !std::holds_alternative<CachedTeacher>(options.teacher.weights);
   const auto add = [&](const std::string& source, double share) {
     auto teacher = language::load_language_model(source);
-    knows_words = knows_words && language::same_vocabulary(teacher.tokenizer, tokenizer);
+    knows_words = knows_words && language::same_vocabulary(teacher.tokenizer, student.tokenizer);
     teachers.push_back(std::move(teacher.model));
     mixture.models.push_back(teachers.back().get());
     mixture.shares.push_back(share);
@@ -127,8 +188,16 @@ TextEvaluation evaluate_language_model(const DistillLanguageModel& options, cons
   } else if (knows_words) {
     add(own, 1);
   }
-  const TextEvaluator evaluator(*options.evaluation, open_texts(options.evaluation->texts), tokenizer);
-  return evaluator.evaluate(student, knows_words ? &mixture : nullptr);
+  return evaluate(*options.evaluation, options.student_view, student, knows_words ? &mixture : nullptr, open_texts);
+}
+
+LanguageEvaluation evaluate_language_model(const TrainLanguageModel& options, const std::string& model,
+                                           const generator::TextOpener& open_texts) {
+  const LoadedStudent student = load_student(model, [&] {
+    SeedStreams seeds = begin(options.run);
+    return load_first_student(options, seeds);
+  });
+  return evaluate(*options.evaluation, options.view, student, nullptr, open_texts);
 }
 
 }  // namespace drystill::distiller

@@ -2,6 +2,7 @@
 
 #include "distiller/language/evaluator.h"
 #include "distiller/language/options.h"
+#include "distiller/language/train_options.h"
 #include "distiller/run_environment.h"
 
 namespace drystill::distiller {
@@ -11,9 +12,15 @@ namespace drystill::distiller {
 // Real text is asked of the environment's opener only, for `evaluation` and for prompt sources that name files.
 TrainingResult distill_language_model(const DistillLanguageModel& options, const RunEnvironment& environment);
 
+// The whole of `drystill train` for language models: the same loop and learner without a teacher, on real text or
+// records; the last step's model is the Hugging Face folder <folder>/model.
+TrainingResult train_language_model(const TrainLanguageModel& options, const RunEnvironment& environment);
+
 // A model folder (or .gguf), or a folder with an adapter or a prefix of the student of `options`, against their teacher
-// on the real text of `options.evaluation`, which must be there.
-TextEvaluation evaluate_language_model(const DistillLanguageModel& options, const std::string& model,
-                                       const generator::TextOpener& open_texts);
+// on the real text and questions of `options.evaluation`, which must be there.
+LanguageEvaluation evaluate_language_model(const DistillLanguageModel& options, const std::string& model,
+                                           const generator::TextOpener& open_texts);
+LanguageEvaluation evaluate_language_model(const TrainLanguageModel& options, const std::string& model,
+                                           const generator::TextOpener& open_texts);
 
 }  // namespace drystill::distiller

@@ -47,7 +47,7 @@ SynthesizedText synthesize_text(const DistillLanguageModel& options, const TextS
   limit_threads(options.run.threads);
   const torch::Device device = cpu_only(options.run.device);
   SeedStreams seeds(static_cast<std::uint64_t>(options.run.seed), device);
-  RunModels models = load_run_models(options);
+  RunModels models = load_run_models(options, seeds);
   if (request.top_k > 0 && !models.shared_vocabulary) {
     throw ConfigError("--logits: a teacher with another vocabulary has no words that the student knows");
   }

@@ -1,7 +1,5 @@
 #include "distiller/language/trained_student.h"
 
-#include "language/load_language_model.h"
-
 namespace drystill::distiller {
 namespace {
 
@@ -22,13 +20,14 @@ void save_student(const std::filesystem::path& folder, const LanguageStudent& st
   }
 }
 
-LoadedStudent load_student(const DistillLanguageModel& options, const std::filesystem::path& path) {
+LoadedStudent load_student(const std::filesystem::path& path,
+                           const std::function<language::LanguageModel()>& load_first) {
   const bool adapter = std::filesystem::exists(path / kAdapterFile);
   if (!adapter && !std::filesystem::exists(path / kPrefixFile)) {
     auto whole = language::load_language_model(path);
     return {LanguageStudent(whole.model), whole.tokenizer};
   }
-  const auto [model, tokenizer] = load_first_student(options);
+  const auto [model, tokenizer] = load_first();
   if (adapter) return {LanguageStudent(model, language::LoraAdapter::load(path, model)), tokenizer};
   return {LanguageStudent(model, language::KvPrefix::load(path / kPrefixFile, model->options())), tokenizer};
 }

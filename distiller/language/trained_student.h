@@ -1,12 +1,13 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 
-#include "distiller/language/options.h"
 #include "distiller/language/run_models.h"
 #include "distiller/language/student.h"
+#include "language/load_language_model.h"
 #include "language/tokenizer/tokenizer.h"
 
 // What a run leaves of its student: a Hugging Face folder with the whole model, a PEFT folder with an adapter, or a
@@ -22,8 +23,9 @@ struct LoadedStudent {
   language::Tokenizer tokenizer;
 };
 
-// Reads any of the three, and any other model. An adapter or a prefix belongs to the student that the options begin
-// with. Throws what loading throws.
-LoadedStudent load_student(const DistillLanguageModel& options, const std::filesystem::path& path);
+// Reads any of the three, and any other model. load_first: the student as it was before the first step, to which an
+// adapter or a prefix belongs. Throws what loading throws.
+LoadedStudent load_student(const std::filesystem::path& path,
+                           const std::function<language::LanguageModel()>& load_first);
 
 }  // namespace drystill::distiller

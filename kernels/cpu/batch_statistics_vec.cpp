@@ -9,10 +9,14 @@ namespace {
 
 // Values a float32 lane may add up before it is emptied into float64.
 constexpr std::int64_t kValuesPerLane = 512;
-// Channels-last rows summed in registers before scratch is touched.
-constexpr std::int64_t kRowGroup = 8;
-// Samples whose runs are summed in registers together where one run is too short to pay for touching scratch.
-constexpr std::int64_t kSampleGroup = 4;
+// Channels-last: bytes of rows that lie behind one another and are summed in registers, sixteen channels at a time,
+// before scratch is touched. More, and the reads leave the order in memory so far that the prefetchers lose track: a
+// row of its own streams best from 512 bytes on.
+constexpr std::int64_t kRowGroupBytes = 512;
+constexpr std::int64_t kMostRows = 8;
+// Planes: samples whose runs are summed in registers together where one run is too short to pay for touching scratch.
+template <class Scalar>
+constexpr std::int64_t kSampleGroup = std::is_same_v<Scalar, c10::BFloat16> ? 8 : 4;
 constexpr std::int64_t kShortRun = 256;
 // Runs of bfloat16 are so short in bytes that the hardware's prefetchers, which stop at the end of a page, fall behind;
 // for float32 the extra instructions cost more than they save.
@@ -90,7 +94,7 @@ void add_planes(const Scalar* data, const ChannelBlock& block, const float* shif
   std::fill(scratch.second, scratch.second + width * kLanes, 0.f);
 
   const std::int64_t limit = kValuesPerLane * kLanes;
-  const std::int64_t group = block.inner <= kShortRun ? kSampleGroup : 1;
+  const std::int64_t group = block.inner <= kShortRun ? kSampleGroup<Scalar> : 1;
   const std::int64_t stride = block.channels * block.inner;
   std::int64_t filled = 0;  // values in each channel's lanes
   for (std::int64_t o = block.outer_begin; o < block.outer_end; o += group) {
@@ -134,8 +138,6 @@ void add_row_group(const Scalar* row, std::int64_t rows, std::int64_t stride, st
     FloatVec second_low = FloatVec::loadu(scratch.second + c);
     FloatVec second_high = FloatVec::loadu(scratch.second + c + kLanes);
     for (std::int64_t r = 0; r < rows; ++r) {
-      // The next group's place: hardware prefetchers lose track of several interleaved rows.
-      __builtin_prefetch(row + (r + kRowGroup) * stride + c);
       const VecPair x = load_unordered_pair(row + r * stride + c);
       const FloatVec low = x.low - center.low, high = x.high - center.high;
       first_low = first_low + low;
@@ -175,13 +177,15 @@ template <class Scalar>
 void add_rows(const Scalar* data, const ChannelBlock& block, const float* shift, Scratch scratch, double* first,
               double* second) {
   const std::int64_t width = block.channel_end - block.channel_begin;
+  const auto row_bytes = static_cast<std::int64_t>(sizeof(Scalar)) * block.channels;
+  const std::int64_t group = std::clamp(kRowGroupBytes / row_bytes, std::int64_t{1}, kMostRows);
   for (std::int64_t begin = block.outer_begin; begin < block.outer_end; begin += kValuesPerLane) {
     const std::int64_t end = std::min(begin + kValuesPerLane, block.outer_end);
     std::fill(scratch.first, scratch.first + width, 0.f);
     std::fill(scratch.second, scratch.second + width, 0.f);
-    for (std::int64_t r = begin; r < end; r += kRowGroup) {
-      add_row_group(data + r * block.channels + block.channel_begin, std::min(kRowGroup, end - r), block.channels,
-                    width, shift + block.channel_begin, scratch);
+    for (std::int64_t r = begin; r < end; r += group) {
+      add_row_group(data + r * block.channels + block.channel_begin, std::min(group, end - r), block.channels, width,
+                    shift + block.channel_begin, scratch);
     }
     empty_row<Scalar>(scratch.first, width, first + block.channel_begin);
     empty_row<Scalar>(scratch.second, width, second + block.channel_begin);

@@ -5,6 +5,8 @@
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/ones.h>
 
+#include <cmath>
+
 #include "core/error.h"
 #include "io/quote.h"
 #include "kernels/matrix_product.h"
@@ -105,10 +107,12 @@ CausalLm::CausalLm(const TransformerOptions& options, const torch::TensorOptions
 
 void CausalLm::initialise(at::Generator generator) {
   const torch::NoGradGuard no_grad;
+  const double narrow = 1 / std::sqrt(2.0 * static_cast<double>(options_.layers));
   for (const auto& item : named_parameters()) {
     auto parameter = item.value();
     if (parameter.dim() >= 2) {
-      parameter.normal_(0, 0.02, generator);
+      const bool residual = options_.family == Family::kGpt2 && item.key().ends_with("c_proj.weight");
+      parameter.normal_(0, options_.initializer_range * (residual ? narrow : 1), generator);
     } else {
       parameter.fill_(item.key().ends_with("bias") ? 0 : 1);
     }

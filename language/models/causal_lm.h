@@ -44,7 +44,8 @@ class CausalLm : public torch::nn::Module {
   // Parameters are uninitialised: load them, or call `initialise`. ConfigError where the options do not fit together.
   explicit CausalLm(const TransformerOptions& options, const torch::TensorOptions& tensor_options = torch::kFloat32);
 
-  // Fresh weights as the published code draws them: normal(0, 0.02), biases 0, norm weights 1.
+  // Fresh weights as the published code (`_init_weights` in transformers) draws them: normal(0, initializer_range),
+  // gpt2's projections into the residual stream narrower by sqrt(2 layers); biases 0, norm weights 1.
   void initialise(at::Generator generator);
 
   // [N, T] -> [N, T, H] behind the final norm. InputError for ids or shapes that do not fit.

@@ -72,6 +72,14 @@ std::shared_ptr<CausalLm> load_causal_lm(const std::filesystem::path& folder, st
   return make_causal_lm(options, tensors, folder.string(), dtype);
 }
 
+std::shared_ptr<CausalLm> fresh_causal_lm(const std::filesystem::path& config, at::Generator generator) {
+  auto options = read_hf_config(config);
+  if (std::filesystem::is_directory(config)) add_generation_config(config, options);
+  auto model = std::make_shared<CausalLm>(options);
+  model->initialise(std::move(generator));
+  return model;
+}
+
 void save_causal_lm(const std::filesystem::path& folder, const CausalLm& model,
                     const std::map<std::string, std::string>& metadata) {
   std::error_code error;

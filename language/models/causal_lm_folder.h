@@ -31,6 +31,10 @@ std::shared_ptr<CausalLm> make_causal_lm(const TransformerOptions& options,
 std::shared_ptr<CausalLm> load_causal_lm(const std::filesystem::path& folder,
                                          std::optional<torch::ScalarType> dtype = torch::kFloat32);
 
+// A model of the shape that a folder's config.json (or that file) says, with fresh weights drawn from `generator` in
+// float32; weights beside it are not read.
+std::shared_ptr<CausalLm> fresh_causal_lm(const std::filesystem::path& config, at::Generator generator);
+
 // Writes config.json and model.safetensors, which `transformers` loads. The tokenizer's files are not this function's.
 void save_causal_lm(const std::filesystem::path& folder, const CausalLm& model,
                     const std::map<std::string, std::string>& metadata = {});

@@ -176,6 +176,7 @@ TransformerOptions options_of(const nlohmann::json& json, const std::string& sou
   auto options = defaults_of(family_of(fields));
   if (fields.has("quantization_config")) refuse(fields, "has quantization_config; only plain weights are read");
   options.vocab_size = fields.integer("vocab_size");
+  options.initializer_range = fields.number("initializer_range", options.initializer_range);
   if (options.family == Family::kGpt2) {
     read_gpt2(fields, options);
   } else {
@@ -213,6 +214,7 @@ std::string hf_config_text(const TransformerOptions& options, torch::ScalarType 
   } else {
     write_llama_like(options, json);
   }
+  json["initializer_range"] = options.initializer_range;
   json["tie_word_embeddings"] = options.tied;
   const auto token = [](const std::optional<std::int64_t>& id) -> nlohmann::ordered_json {
     return id ? nlohmann::ordered_json(*id) : nlohmann::ordered_json(nullptr);

@@ -68,6 +68,7 @@ struct TransformerOptions {
   std::int64_t max_positions = 2048;
   NormKind norm = NormKind::kRms;
   double norm_epsilon = 1e-5;
+  double initializer_range = 0.02;
   PositionKind position = PositionKind::kRotary;
   RopeOptions rope;
   bool qkv_bias = false;
@@ -92,6 +93,7 @@ struct TransformerOptions {
     field("max_positions", max_positions, "longest context", at_least(1));
     field("norm", norm, "normalisation layer");
     field("norm_epsilon", norm_epsilon, "added to the variance", positive());
+    field("initializer_range", initializer_range, "standard deviation of fresh weights", positive());
     field("position", position, "how positions are told apart");
     field("rope", rope, "rotary positions");
     field("qkv_bias", qkv_bias, "biases of the q, k and v projections");

@@ -161,8 +161,9 @@ Tokenizer read_tokenizer_json(const std::filesystem::path& path) {
     for (const AddedToken& token : parts.added) {
       if (token.content == *text) return token.id;
     }
+    // As the vocabulary spells it: a line break is "Ċ".
     for (std::size_t id = 0; id < parts.tokens.size(); ++id) {
-      if (parts.tokens[id] == *text) return static_cast<std::int64_t>(id);
+      if (parts.tokens[id] && token_of_bytes(*parts.tokens[id]) == *text) return static_cast<std::int64_t>(id);
     }
     throw InputError(io::quote((path.parent_path() / "tokenizer_config.json").string()) + " names the token " +
                      io::quote(*text) + ", which tokenizer.json lacks; the two files do not belong together");

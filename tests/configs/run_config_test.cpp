@@ -58,7 +58,7 @@ TEST_F(RunConfigFile, TheTaskMustBeNamed) {
   } catch (const ConfigError& error) {
     EXPECT_EQ(error.what(), file.string() +
                                 ":1:1: missing key 'task': one of distill_classifier, train_classifier, "
-                                "distill_language_model");
+                                "distill_language_model, train_language_model");
   }
 }
 
@@ -89,7 +89,7 @@ TEST_F(RunConfigFile, MinimalNamesTheTask) {
 
 TEST(RunConfig, SchemaDemandsTheTask) {
   const auto schema = nlohmann::json::parse(run_config_schema());
-  ASSERT_EQ(schema["oneOf"].size(), 3U);
+  ASSERT_EQ(schema["oneOf"].size(), 4U);
   for (const auto& task : schema["oneOf"]) {
     EXPECT_EQ(task["required"], nlohmann::json({"task"}));
     EXPECT_TRUE(task["properties"].contains("base"));

@@ -175,6 +175,15 @@ TEST(TokenizerJson, RefusesDamage) {
   expect_json_refused("llama3", set_ids({1 << 30}), "has no token");
 }
 
+// A token that is no added one goes by its spelling in the vocabulary, as in `transformers`.
+TEST(TokenizerJson, NamedTokensAreSpeltAsInTheVocabulary) {
+  testing::GoldenFamily family = golden_families().at("gpt2");
+  family.config_json = R"({"bos_token": "\u010a"})";
+  const Tokenizer tokenizer = family.load();
+  EXPECT_EQ(tokenizer.encode("\n"), std::vector<std::int64_t>{tokenizer.bos().value()});
+  EXPECT_NE(refusal(family.tokenizer_json, R"({"bos_token": "\n"})").find("lacks"), std::string::npos);
+}
+
 TEST(TokenizerJson, RefusesADamagedConfig) {
   const std::string good = golden_families().at("gpt2").tokenizer_json;
   EXPECT_EQ(refusal(good, "{}"), "");

@@ -68,6 +68,37 @@ TEST(RolloutInput, DrawsAgainWhereAWholeGroupWasWrong) {
   EXPECT_EQ(world.input.next({}).sequences.size(), 3U);
 }
 
+TEST(RolloutInput, LearnsPromptsWhereAsked) {
+  const language::PromptEncoder encoder = generator::testing::tiny_encoder();
+  SeedStreams seeds(1);
+  FakeActor nobody(generator::testing::endless);
+  const language::View view({.chat = false}, encoder);
+  const generator::FilePrompts file{"sums.jsonl"};
+  const auto open = generator::testing::texts({"{\"prompt\": \"1+1=\", \"completion\": \"2\"}\n"});
+  generator::RolloutSource rollouts(
+      {.prompts = file, .author = generator::Author::kFixed},
+      {.prompts = make_prompt_source(
+           file, {.encoder = encoder, .teacher = nobody, .open_texts = open, .completion_length = 8, .seeds = seeds}),
+       .teacher = nobody,
+       .student = nobody,
+       .teacher_view = view,
+       .student_view = view,
+       .encoder = encoder,
+       .seeds = seeds});
+  for (const std::int64_t longest : {64, 4}) {
+    RolloutInput input({.batch = 1, .draw = 1, .longest = longest, .learn_prompts = true}, rollouts, view, view, {},
+                       seeds);
+    const Sequence sequence = input.next({}).sequences.front();
+    EXPECT_EQ(sequence.student_prompt, bytes_of("1"));
+    EXPECT_EQ(sequence.teacher_prompt, bytes_of("1"));
+    auto rest = bytes_of("+1=2");
+    rest.push_back(kEndOfTurn);
+    rest.resize(std::min<std::size_t>(rest.size(), longest - 1));
+    EXPECT_EQ(sequence.completion, rest);
+  }
+  EXPECT_TRUE(nobody.calls.empty());
+}
+
 TEST(RolloutInput, SaysSoWhereNobodyIsEverRight) {
   SiblingWorld world({"3"}, 2);
   EXPECT_THROW(world.input.next({}), RunError);

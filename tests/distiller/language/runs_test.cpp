@@ -90,7 +90,7 @@ TEST_F(LanguageRuns, WithoutEvaluationNoTextIsOpened) {
 
 TEST_F(LanguageRuns, EvaluationOpensItsTextsOnly) {
   auto with_text = options();
-  with_text.evaluation = TextEvaluationOptions{.texts = {"held-out"}, .window = 16, .windows = 4};
+  with_text.evaluation = LanguageEvaluationOptions{.texts = {"held-out"}, .window = 16, .windows = 4};
   const auto result = run(with_text, "run");
   EXPECT_EQ(opened_, std::vector<std::string>{"held-out"});
   ASSERT_EQ(result.loop.last_evaluation.front().first, "kl");
@@ -227,7 +227,7 @@ TEST_F(LanguageRuns, ACachedRunResumesAndReportsPerplexity) {
   with.student.from = with.teacher.model;
   with.teacher = {.model = "", .weights = CachedTeacher{.file = (folder_ / "cache").string()}};
   with.schedule.kind = ScheduleKind::kConstant;
-  with.evaluation = TextEvaluationOptions{.texts = {"held-out"}, .window = 16, .windows = 4};
+  with.evaluation = LanguageEvaluationOptions{.texts = {"held-out"}, .window = 16, .windows = 4};
   const auto straight = run(with, "straight");
   ASSERT_EQ(straight.loop.last_evaluation.size(), 1U);
   EXPECT_EQ(straight.loop.last_evaluation.front().first, "perplexity");
@@ -280,7 +280,7 @@ TEST_F(LanguageRuns, EveryTeacherTeachesAndWrites) {
       with.rollout.author = author;
       with.loss.advantage = AdvantageOptions{};
       with.gradient_checkpointing = true;
-      with.evaluation = TextEvaluationOptions{.texts = {"held-out"}, .window = 16, .windows = 4};
+      with.evaluation = LanguageEvaluationOptions{.texts = {"held-out"}, .window = 16, .windows = 4};
       const auto result = run(with, std::to_string(weights.index()) + std::string(enum_name(author)));
       EXPECT_EQ(result.loop.steps, 4);
       EXPECT_TRUE(std::isfinite(result.loop.last_evaluation.front().second));
@@ -301,7 +301,7 @@ TEST_F(LanguageRuns, UniversalLogitNeedsNoCommonVocabulary) {
   with.candidates = 2;
   with.ramps.window_high = {.from = 0.5, .to = 0.5};
   with.rollout.prompts = generator::BosPrompts{};
-  with.evaluation = TextEvaluationOptions{.texts = {"held-out"}, .window = 16, .windows = 4};
+  with.evaluation = LanguageEvaluationOptions{.texts = {"held-out"}, .window = 16, .windows = 4};
   for (const auto author : {generator::Author::kTeacher, generator::Author::kStudent}) {
     for (const auto alignment : {TokenAlignment::kText, TokenAlignment::kPosition}) {
       with.rollout.author = author;

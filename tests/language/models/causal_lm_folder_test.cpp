@@ -213,5 +213,22 @@ TEST(Linear, AnotherProductStandsInForTheWeight) {
   EXPECT_TRUE(logits_of(*model).equal(before));
 }
 
+TEST(CausalLm, FreshWeightsOfAFolderFollowItsConfiguration) {
+  auto options = defaults_of(Family::kGpt2);
+  options.layers = 8;
+  options.initializer_range = 0.1;
+  const drystill::testing::TemporaryFolder folder;
+  io::write_file(folder / "config.json", hf_config_text(options, torch::kFloat32));
+  const auto model = fresh_causal_lm(folder.path(), at::detail::createCPUGenerator(1));
+  EXPECT_EQ(model->options(), options);
+  const auto deviation = [&](const char* name) { return model->named_parameters()[name].std().item<double>(); };
+  EXPECT_NEAR(deviation("transformer.h.0.attn.c_attn.weight"), 0.1, 3e-3);
+  EXPECT_NEAR(deviation("transformer.h.3.mlp.c_proj.weight"), 0.1 / 4, 1e-3);  // sqrt(2 layers): into the residual
+  EXPECT_TRUE(fresh_causal_lm(folder / "config.json", at::detail::createCPUGenerator(1))
+                  ->input_weight()
+                  .equal(model->input_weight()));
+  EXPECT_THROW(fresh_causal_lm(folder / "nothing", at::detail::createCPUGenerator(1)), InputError);
+}
+
 }  // namespace
 }  // namespace drystill::language::testing

@@ -68,6 +68,13 @@ TEST(HfConfig, WhatIsWrittenIsReadBack) {
   }
 }
 
+TEST(HfConfig, KnowsHowWideFreshWeightsAre) {
+  EXPECT_EQ(parse_hf_config(kLlama32, "config.json").initializer_range, 0.02);
+  const auto options = parse_hf_config(with("initializer_range", 0.05), "config.json");
+  EXPECT_EQ(options.initializer_range, 0.05);
+  EXPECT_EQ(parse_hf_config(hf_config_text(options, torch::kFloat32), "config.json"), options);
+}
+
 TEST(HfConfig, RefusesByNameWhatIsNotComputed) {
   EXPECT_NE(message_of(with("model_type", "gemma")).find("'gemma'"), std::string::npos);
   EXPECT_NE(message_of(with("hidden_act", "gelu")).find("'gelu'"), std::string::npos);
