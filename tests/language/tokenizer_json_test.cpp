@@ -53,8 +53,9 @@ TEST(TokenizerJson, RefusesWhatIsNoTokenizer) {
   EXPECT_NE(refusal("3").find("not a JSON object"), std::string::npos);
   EXPECT_NE(refusal("{}").find("no 'model'"), std::string::npos);
   EXPECT_NE(refusal(std::string(1'000'000, '[')).find("nests too deeply"), std::string::npos);
-  EXPECT_NE(refusal("{\"model\":" + std::string(100'000, '[') + std::string(100'000, ']') + "}").find("nests too deeply"),
-            std::string::npos);
+  EXPECT_NE(
+      refusal("{\"model\":" + std::string(100'000, '[') + std::string(100'000, ']') + "}").find("nests too deeply"),
+      std::string::npos);
 }
 
 TEST(TokenizerJson, RefusesOtherKindsByName) {

@@ -151,16 +151,15 @@ TEST(RolloutInput, TheAdversaryLearnsFromEveryDraw) {
        .student_view = view,
        .encoder = encoder,
        .seeds = seeds});
-  RolloutInput input(
-      {.batch = 2, .draw = 4}, rollouts, view, view,
-      {.divergences =
-           [](std::span<const Sequence> sequences) {
-             std::vector<double> values;
-             for (std::size_t i = 0; i < sequences.size(); ++i) values.push_back(static_cast<double>(i));
-             return values;
-           },
-       .remember = {}},
-      seeds, &adversary);
+  RolloutInput input({.batch = 2, .draw = 4}, rollouts, view, view,
+                     {.divergences =
+                          [](std::span<const Sequence> sequences) {
+                            std::vector<double> values;
+                            for (std::size_t i = 0; i < sequences.size(); ++i) values.push_back(static_cast<double>(i));
+                            return values;
+                          },
+                      .remember = {}},
+                     seeds, &adversary);
   input.next({});
   EXPECT_FALSE(before.equal(adversary.prefix().parameters()[0]));
   bool reported = false;
