@@ -1,12 +1,29 @@
-"""drystill generate with the real SmolLM2 goes on greedily as `transformers` does on the same dequantised weights.
+"""drystill generate with the real SmolLM2 goes on greedily as `transformers` does on the same dequantised weights, and
+so does the Hugging Face folder that drystill convert makes of it.
 usage: smollm2_test.py PROGRAM MODEL.gguf (scripts/fetch_smollm2.sh prints it)"""
 import json
 import pathlib
 import sys
+import tempfile
 
 from tiny_world import drystill
 
 GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "golden" / "language" / "smollm2_greedy.json"
+
+
+def continuation(model, case, tokens):
+    result = drystill("generate", model, "--prompt", case["prompt"], *(["--raw"] if case["raw"] else []), "--json",
+                      "--temperature", 0, "--max-new-tokens", tokens, "--dtype", "float32", "--threads", 1)
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)["ids"]
+
+
+def check_converted(model, case):
+    with tempfile.TemporaryDirectory() as folder:
+        result = drystill("convert", model, folder, "--force")
+        assert result.returncode == 0, result.stderr
+        ids = continuation(folder, case, 16)
+    return [] if ids == case["ids"][:16] else [f"the converted model writes {ids}, expected {case['ids'][:16]}"]
 
 
 def main():
@@ -15,16 +32,13 @@ def main():
     assert len(golden["cases"]) >= 2, "the golden file has lost its cases"
     failures = []
     for case in golden["cases"]:
-        result = drystill("generate", model, "--prompt", case["prompt"], *(["--raw"] if case["raw"] else []), "--json",
-                          "--temperature", 0, "--max-new-tokens", golden["max_new_tokens"], "--dtype", "float32",
-                          "--threads", 1)
-        assert result.returncode == 0, result.stderr
-        ids = json.loads(result.stdout)["ids"]
+        ids = continuation(model, case, golden["max_new_tokens"])
         if ids != case["ids"]:
             shorter = min(len(ids), len(case["ids"]))
             same = next((i for i in range(shorter) if ids[i] != case["ids"][i]), shorter)
             failures.append(f"{case['prompt']!r}: differs at token {same}: {ids[same:same + 5]}, expected "
                             f"{case['ids'][same:same + 5]}")
+    failures += check_converted(model, golden["cases"][-1])
     print("\n".join(failures) or f"{len(golden['cases'])} continuations equal those of transformers")
     raise SystemExit(1 if failures else 0)
 

@@ -1,0 +1,131 @@
+"""drystill evaluate, convert, list and tokenize for language models: finished runs of every kind of student, what is
+missing said well, folders that load again."""
+import json
+import pathlib
+import shutil
+import struct
+import tempfile
+
+from tiny_language_world import LanguageWorld
+from tiny_world import drystill
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+failures = []
+
+
+def check(name, condition, detail=""):
+    if not condition:
+        failures.append(f"{name}: {detail}")
+
+
+def expect(name, result, code, *words):
+    check(name, result.returncode == code, f"exit {result.returncode}, expected {code}: {result.stderr}")
+    for word in words:
+        check(name, word in result.stderr, f"{word!r} is not in the message: {result.stderr}")
+
+
+def answer(*arguments):
+    result = drystill(*arguments, "--json")
+    assert result.returncode == 0, (arguments, result.stderr)
+    return json.loads(result.stdout)
+
+
+def check_evaluate(world):
+    short = ["--set", "loop.epochs=1", "--set", "optimizer.learning_rate=0.01", "-q"]
+    lora = ["--set", "trainable.method=lora", "--set", "trainable.rank=2"]
+    prefix = ["--set", "trainable.method=kv_prefix", "--set", "trainable.length=8",
+              "--set", f"trainable.text={world.text}"]
+    for name, trainable, file in (("all", [], "model.safetensors"), ("lora", lora, "adapter_model.safetensors"),
+                                  ("prefix", prefix, "kv_prefix.safetensors")):
+        run = world.folder / name
+        trained = answer("distill", world.config, *short, *trainable, "--out", run)
+        check(name, (run / "student" / file).exists(), f"no {file}")
+        found = answer("evaluate", run)
+        # The run's last checkpoint of the loop is its result: the same model, the same figures.
+        for metric in ("kl", "agreement", "perplexity"):
+            check(f"evaluate {name}", found[metric] == trained[metric], f"{metric}: {found}, {trained}")
+        check(f"evaluate {name}", found["test_tokens"] == 4 * 31, found)
+        named = answer("evaluate", world.config, "--model", run / "student", *trainable)
+        check(f"evaluate {name} by --model", named == found, f"{named}, of the run {found}")
+    kinds = {answer("evaluate", world.folder / name)["kl"] for name in ("all", "lora", "prefix")}
+    check("evaluate", len(kinds) == 3, f"different students have the same divergence: {kinds}")
+
+    teacher = answer("evaluate", world.config, "--model", world.teacher)
+    check("evaluate of the teacher", teacher["kl"] == 0 and teacher["agreement"] == 1, teacher)
+    expect("evaluate without a model", drystill("evaluate", world.config), 2, "no trained model", "--model")
+    expect("evaluate of no model", drystill("evaluate", world.config, "--model", world.folder / "none"), 3, "none")
+    shutil.rmtree(world.folder / "all" / "student")
+    expect("evaluate of an unfinished run", drystill("evaluate", world.folder / "all"), 3, "not finished", "--resume")
+    bare = world.write("bare.yaml", f"task: distill_language_model\nteacher: {{model: {world.teacher}}}\n")
+    expect("evaluate without text", drystill("evaluate", bare, "--model", world.teacher), 2, "held-out",
+           "evaluation")
+
+
+def dtypes(folder):
+    data = (folder / "model.safetensors").read_bytes()
+    header = json.loads(data[8:8 + struct.unpack("<Q", data[:8])[0]])
+    kinds = {entry["dtype"] for name, entry in header.items() if name != "__metadata__"}
+    return kinds, header["__metadata__"]["format"]
+
+
+def check_convert(world):
+    out = world.folder / "converted"
+    whole = ["--prompt", "To be", "--raw", "--temperature", 0, "--max-new-tokens", 16, "--threads", 1]
+    texts = answer("generate", world.teacher, *whole)["ids"]
+    for dtype, stored in (("keep", "F32"), ("bfloat16", "BF16"), ("float16", "F16"), ("float32", "F32")):
+        answer("convert", world.teacher, out / dtype, "--dtype", dtype)
+        check(f"convert to {dtype}", dtypes(out / dtype) == ({stored}, "pt"), dtypes(out / dtype))
+        config = json.loads((out / dtype / "config.json").read_text())
+        check(f"convert to {dtype}", config["torch_dtype"] == ("float32" if dtype == "keep" else dtype), config)
+        check(f"convert to {dtype}", (out / dtype / "tokenizer.json").exists(), "no tokenizer")
+        ids = answer("generate", out / dtype, *whole)["ids"]
+        check(f"convert to {dtype}", len(ids) > 0 and (dtype in ("bfloat16", "float16") or ids == texts), ids)
+    expect("convert onto itself", drystill("convert", out / "keep", out / "keep", "--force"), 2, "same folder")
+    expect("convert onto what is there", drystill("convert", world.teacher, out / "keep"), 2, "--force")
+    file = world.folder / "model.safetensors"
+    answer("convert", world.teacher, file, "--dtype", "bfloat16")
+    check("convert to a file", answer("inspect", file)["tensors"][0]["dtype"].lower() in ("bf16", "bfloat16"), "")
+    expect("convert of a bare file to a folder", drystill("convert", file, world.folder / "bare"), 3, "config.json")
+    expect("convert of nothing", drystill("convert", world.folder / "none", world.folder / "new"), 3, "none")
+
+
+def check_adversary_options(world):
+    def config(*settings):
+        sets = [part for setting in settings for part in ("--set", setting)]
+        return drystill("config", "check", world.config, "--set", "rollout.adversarial_prefix={length: 4}", *sets)
+
+    teacher = "rollout.author=teacher"
+    expect("an adversary before the teacher", config(teacher), 0)
+    expect("an adversary before both", config(), 2, "adversarial_prefix", "author")
+    for key, value in (("top_k", 5), ("top_p", 0.9), ("min_p", 0.1), ("min_new_tokens", 2), ("temperature", 0)):
+        refused = config(teacher, f"rollout.sampling.{key}={value}")
+        expect(f"an adversary with {key}", refused, 2, "adversarial_prefix", key)
+    expect("a prefix that is all frozen", config(teacher, "rollout.adversarial_prefix.frozen=4"), 2, "frozen", "length")
+
+
+def check_names():
+    methods = answer("list", "methods")
+    for key, name in (("rollout.prompts.method", "vocab_start"), ("rollout.author", "token_mixture"),
+                      ("rollout.verifier.method", "number"), ("teacher.weights.weights", "ema"),
+                      ("teacher_view, student_view", "fallback_to_prompt"), ("trainable.method", "kv_prefix"),
+                      ("rollout.adversarial_prefix", "fluency"), ("loss.divergence.kind", "jensen_shannon"),
+                      ("loss.divergence.support", "student_top_k"), ("generator.method", "generative")):
+        check("list methods", name in methods.get(key, "").split(", "), f"{key} lacks {name}: {methods}")
+    result = drystill("list", "presets", "--json", cwd=ROOT)
+    names = list(json.loads(result.stdout))
+    check("list presets", len(names) > 10 and names == sorted(names), names)
+    check("tokenize --help", ".gguf" in drystill("tokenize", "--help").stdout)
+
+
+def main():
+    with tempfile.TemporaryDirectory() as name:
+        world = LanguageWorld(name)
+        check_evaluate(world)
+        check_convert(world)
+        check_adversary_options(world)
+        check_names()
+    print("\n".join(failures) or "ok")
+    raise SystemExit(1 if failures else 0)
+
+
+main()
