@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# Four claims about distilling language models, in worlds whose truth is known (docs/results/language_tiny_worlds.md):
+# data-free against real text, a curriculum against none, on-policy against off-policy, what new knowledge costs the old.
+#
+#   scripts/ablations/tiny_worlds.sh [RUNS_FOLDER]     # default runs/tiny_worlds
+#
+# A seed is a world, a teacher and its students of their own. Seeds run JOBS side by side (default: one a core), a thread
+# each; SEEDS="0 1" runs some, CELLS=PATTERN the cells of that name (a regular expression; teachers always). A finished
+# cell is not run again, an interrupted one is resumed: call it as often as you like. Prints a line a cell, then tables.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+export runs="${1:-runs/tiny_worlds}"
+export drystill="${DRYSTILL:-build/release/apps/drystill}"
+export configs=configs/language/worlds cells_wanted="${CELLS:-.}"
+
+run() {  # run NAME VERB CONFIG [--set ...]: one cell of $folder
+  local name="$1" verb="$2" config="$3" output="$folder/$1"
+  shift 3
+  if [[ ! -e "$output/result.json" ]]; then
+    mkdir -p "$(dirname "$output")"
+    if ! OMP_NUM_THREADS=1 "$drystill" "$verb" "$configs/$config.yaml" --set "seed=$seed" "$@" --out "$output" \
+        --on-exists resume --json -q >"$output.partial" 2>"$output.log"; then
+      echo "seed $seed $name: failed: $(tail -n 1 "$output.log")"
+      return 1
+    fi
+    mv "$output.partial" "$output/result.json"
+    rm -f "$output.log"
+  fi
+  python3 -c 'import json, sys
+values = json.load(open(sys.argv[3]))
+shown = [f"{k} {float(v):.4f}" for k, v in values.items() if k in ("kl", "perplexity") or k.startswith("answers_")]
+print("seed", sys.argv[1], sys.argv[2], *shown, values["seconds"], "s", sep="  ")' "$seed" "$name" "$output/result.json"
+}
+cell() {  # the same for those that CELLS names
+  local name="$1"
+  shift
+  [[ ! "$name" =~ $cells_wanted ]] || run "cells/$name" "$@" || true
+}
+
+run_seed() {
+  seed="$1" folder="$runs/seed_$1"
+  export DRYSTILL_WORLDS="$folder"
+  [[ -e "$folder/worlds/facts/train.txt" ]] || python3 tools/tiny_worlds.py "$folder/worlds" --seed "$seed"
+  for world in markov sums facts; do run "teachers/$world" train "${world}_teacher" || return 0; done
+  run starts/sums train sums_start || return 0
+
+  for author in fixed teacher student mixture; do
+    cell "on_policy_$author" distill sums_on_policy --set "rollout.author=$author"
+  done
+  cell on_policy_student_reverse distill sums_on_policy --set loss.divergence.kind=reverse_kl
+  cell facts_cross_entropy train facts_cross_entropy
+  cell facts_cross_entropy_text train facts_cross_entropy_text
+  cell facts_context_distillation distill facts_context_distillation
+  cell facts_self_distillation distill facts_self_distillation
+
+  local easy_first=(--set candidates=3 --set ramps.window_high.from=0.34 --set ramps.window_low.to=0.66)
+  local hard_first=(--set candidates=3 --set ramps.window_low.from=0.66 --set ramps.window_high.to=0.34)
+  local hardest=(--set candidates=3 --set ramps.window_low.from=0.66 --set ramps.window_low.to=0.66)
+  local paced=(--set curriculum.method=self_paced --set curriculum.pacing=soft --set curriculum.threshold=0.5
+               --set curriculum.threshold_per_step=0.01)
+  for world in markov facts; do
+    local text=(--set rollout.author=fixed --set rollout.prompts.method=text
+                --set "rollout.prompts.paths=[$folder/worlds/$world/train.txt]")
+    cell "${world}_real" distill "${world}_data_free" "${text[@]}"
+    cell "${world}_bos" distill "${world}_data_free"
+    cell "${world}_vocab_start" distill "${world}_data_free" --set rollout.prompts.method=vocab_start
+    cell "${world}_random_tokens" distill "${world}_data_free" --set rollout.prompts.method=random_tokens \
+      --set rollout.author=fixed
+    cell "${world}_self_paced" distill "${world}_data_free" "${paced[@]}"
+    cell "${world}_easy_first" distill "${world}_data_free" "${easy_first[@]}"
+    cell "${world}_hardest" distill "${world}_data_free" "${hardest[@]}"
+  done
+  cell markov_hard_first distill markov_data_free "${hard_first[@]}"
+}
+export -f run cell run_seed
+
+# shellcheck disable=SC2016,SC2086
+printf '%s\n' ${SEEDS:-0 1 2 3 4} | xargs -P "${JOBS:-$(nproc)}" -n 1 bash -c 'run_seed "$1"' run_seed
+python3 tools/tiny_worlds_table.py "$runs"
