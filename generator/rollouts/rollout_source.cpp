@@ -157,10 +157,7 @@ void RolloutSource::write_by(Author author, const std::vector<Author>& authors, 
                              const std::vector<std::int64_t>& greedy_tokens, const RolloutRequest& request) {
   language::SamplingOptions sampling = options_.sampling;
   sampling.temperature *= request.temperature_factor;
-  for (Rollout& rollout : rollouts) {
-    rollout.completion.clear();
-    rollout.temperature = sampling.temperature;
-  }
+  for (Rollout& rollout : rollouts) rollout.temperature = sampling.temperature;
   sampling.max_new_tokens = std::max<std::int64_t>(
       1, std::llround(static_cast<double>(options_.sampling.max_new_tokens) * request.length_factor));
   sampling.min_new_tokens = std::min(sampling.min_new_tokens, sampling.max_new_tokens);

@@ -15,8 +15,8 @@ namespace drystill::language {
 class View {
  public:
   // `encoder` outlives the view, and so does token_encoder, which Item::tokens are of where that is another model's.
-  // ConfigError for a template that cannot be read, InputError where the view wants a chat
-  // template and the model has none.
+  // ConfigError for a template that cannot be read, InputError where the view wants a chat template and the model has
+  // none.
   View(const ViewOptions& options, const PromptEncoder& encoder, const PromptEncoder* token_encoder = nullptr);
 
   // The tokens that stand before the completion, at least one. Nothing where the item lacks a text that a template

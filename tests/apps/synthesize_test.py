@@ -53,7 +53,7 @@ loop: {{epochs: 1, epoch_steps: 2}}
 
         def cached(file, out, *more):
             return drystill("distill", config, "--set", "teacher.weights.weights=cached", "--set",
-                            f"teacher.weights.file={file}", "--set", "teacher.model=", "--out", folder / out, "-q", *more)
+                            f"teacher.weights.file={file}", "--out", folder / out, "-q", *more)
 
         moved = teacher.rename(folder / "elsewhere")  # nothing but the file is opened
         run = cached(cache, "run", "--json")

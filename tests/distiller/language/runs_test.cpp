@@ -280,6 +280,7 @@ TEST_F(LanguageRuns, EveryTeacherTeachesAndWrites) {
       with.rollout.author = author;
       with.loss.advantage = AdvantageOptions{};
       with.gradient_checkpointing = true;
+      with.run.precision.bfloat16 = author == generator::Author::kTokenMixture;
       with.evaluation = LanguageEvaluationOptions{.texts = {"held-out"}, .window = 16, .windows = 4};
       const auto result = run(with, std::to_string(weights.index()) + std::string(enum_name(author)));
       EXPECT_EQ(result.loop.steps, 4);
