@@ -54,21 +54,19 @@ struct Grid {
 // A shift ten standard deviations off costs two of seven digits: beyond that, the pass runs again.
 constexpr double kCancellation = 1e-2;
 
-// A guess at each channel's mean from up to sixteen of its values.
+// A guess at each channel's mean from up to sixteen of its values, read in memory order.
 template <class Scalar>
 std::vector<float> sample_means(const Scalar* data, const ChannelLayout& layout) {
   constexpr std::int64_t kSample = 16;
   const std::int64_t run = std::min(layout.inner, kSample);
   const std::int64_t rows = std::min(layout.outer, kSample / run);
+  const float share = 1.0F / static_cast<float>(rows * run);
   std::vector<float> means(layout.channels);
-  for (std::int64_t c = 0; c < layout.channels; ++c) {
-    double sum = 0;
-    for (std::int64_t r = 0; r < rows; ++r) {
-      const std::int64_t row = layout.outer * r / rows;
-      const Scalar* values = data + (row * layout.channels + c) * layout.inner + (layout.inner - run) / 2;
-      for (std::int64_t i = 0; i < run; ++i) sum += static_cast<float>(values[i]);
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const Scalar* row = data + layout.outer * r / rows * layout.channels * layout.inner + (layout.inner - run) / 2;
+    for (std::int64_t c = 0; c < layout.channels; ++c) {
+      for (std::int64_t i = 0; i < run; ++i) means[c] += share * static_cast<float>(row[c * layout.inner + i]);
     }
-    means[c] = static_cast<float>(sum / static_cast<double>(rows * run));
   }
   return means;
 }
@@ -92,12 +90,14 @@ Moments shifted_moments(const Scalar* data, const Grid& grid, const std::vector<
 
   const double count = static_cast<double>(grid.layout.values_per_channel());
   Moments moments{std::vector<double>(channels), std::vector<double>(channels)};
-  for (std::int64_t c = 0; c < channels; ++c) {
-    double total = 0, total_of_squares = 0;
-    for (std::int64_t o = 0; o < grid.outer_blocks; ++o) {
-      total += first[o * channels + c];
-      total_of_squares += second[o * channels + c];
+  for (std::int64_t o = 1; o < grid.outer_blocks; ++o) {
+    for (std::int64_t c = 0; c < channels; ++c) {
+      first[c] += first[o * channels + c];
+      second[c] += second[o * channels + c];
     }
+  }
+  for (std::int64_t c = 0; c < channels; ++c) {
+    const double total = first[c], total_of_squares = second[c];
     const double squares = total_of_squares - total * total / count;
     moments.mean[c] = shift[c] + total / count;
     moments.squares[c] = squares < 0 ? 0 : squares;  // keeps NaN

@@ -117,23 +117,14 @@ void add_planes(const Scalar* data, const ChannelBlock& block, const float* shif
   empty(0, width);
 }
 
-// Sixteen shifts in the order of load_unordered_pair().
-template <class Scalar>
-VecPair shift_pair(const float* shift) {
-  const VecPair pair = load_pair(shift);
-  if constexpr (kUnorderedStep<Scalar> == 1) return pair;
-  const auto [low, high] = at::vec::deinterleave2<float>(pair.low, pair.high);
-  return {low, high};
-}
-
 // One group of `rows` rows of a channels-last block: sixteen channels at a time down the rows, all sums in registers.
-// Scratch has the order of load_unordered_pair().
+// Shift and scratch have the order of load_unordered_pair().
 template <class Scalar>
 void add_row_group(const Scalar* row, std::int64_t rows, std::int64_t stride, std::int64_t width, const float* shift,
                    Scratch scratch) {
   std::int64_t c = 0;
   for (; c + kPair <= width; c += kPair) {
-    const VecPair center = shift_pair<Scalar>(shift + c);
+    const VecPair center = load_pair(shift + c);
     FloatVec first_low = FloatVec::loadu(scratch.first + c), first_high = FloatVec::loadu(scratch.first + c + kLanes);
     FloatVec second_low = FloatVec::loadu(scratch.second + c);
     FloatVec second_high = FloatVec::loadu(scratch.second + c + kLanes);
@@ -159,17 +150,17 @@ void add_row_group(const Scalar* row, std::int64_t rows, std::int64_t stride, st
   }
 }
 
-// Adds scratch, in the order of load_unordered_pair(), to the channels' sums.
-template <class Scalar>
-void empty_row(const float* scratch, std::int64_t width, double* sums) {
+// Calls use(place, channel) for every channel of a row: where it stands in the order of load_unordered_pair().
+template <class Scalar, class Use>
+void each_place(std::int64_t width, const Use& use) {
   std::int64_t c = 0;
   for (; c + kPair <= width; c += kPair) {
     for (std::int64_t lane = 0; lane < kLanes; ++lane) {
-      sums[c + kUnorderedStep<Scalar> * lane] += scratch[c + lane];
-      sums[c + unordered_high<Scalar>(lane)] += scratch[c + kLanes + lane];
+      use(c + lane, c + kUnorderedStep<Scalar> * lane);
+      use(c + kLanes + lane, c + unordered_high<Scalar>(lane));
     }
   }
-  for (; c < width; ++c) sums[c] += scratch[c];
+  for (; c < width; ++c) use(c, c);
 }
 
 // [outer, channels, 1]: channels lie side by side.
@@ -179,16 +170,23 @@ void add_rows(const Scalar* data, const ChannelBlock& block, const float* shift,
   const std::int64_t width = block.channel_end - block.channel_begin;
   const auto row_bytes = static_cast<std::int64_t>(sizeof(Scalar)) * block.channels;
   const std::int64_t group = std::clamp(kRowGroupBytes / row_bytes, std::int64_t{1}, kMostRows);
+  first += block.channel_begin;
+  second += block.channel_begin;
+  float* ordered_shift = scratch.first + 2 * kLanes * width - width;  // the end of scratch, which rows leave free
+  each_place<Scalar>(
+      width, [&](std::int64_t place, std::int64_t c) { ordered_shift[place] = shift[block.channel_begin + c]; });
   for (std::int64_t begin = block.outer_begin; begin < block.outer_end; begin += kValuesPerLane) {
     const std::int64_t end = std::min(begin + kValuesPerLane, block.outer_end);
     std::fill(scratch.first, scratch.first + width, 0.f);
     std::fill(scratch.second, scratch.second + width, 0.f);
     for (std::int64_t r = begin; r < end; r += group) {
       add_row_group(data + r * block.channels + block.channel_begin, std::min(group, end - r), block.channels, width,
-                    shift + block.channel_begin, scratch);
+                    ordered_shift, scratch);
     }
-    empty_row<Scalar>(scratch.first, width, first + block.channel_begin);
-    empty_row<Scalar>(scratch.second, width, second + block.channel_begin);
+    each_place<Scalar>(width, [&](std::int64_t place, std::int64_t c) {
+      first[c] += scratch.first[place];
+      second[c] += scratch.second[place];
+    });
   }
 }
 

@@ -33,7 +33,7 @@ torch::Tensor distribution(const Models& models, const Tokens& text, double shar
 TEST(MixtureActor, OfOneModelWritesWhatTheModelWrites) {
   const Models models;
   MixtureActor mixture(language::alone(*models.a), models.encoder);
-  LanguageActor alone(*models.a, models.encoder, torch::kFloat32);
+  LanguageActor alone(*models.a, models.encoder, torch::kFloat32, /*batch=*/8);
   for (const double temperature : {0.0, 0.7}) {
     const language::SamplingOptions options{.max_new_tokens = 12, .temperature = temperature, .seed = 3};
     const auto found = mixture.write(kPrompts, options), expected = alone.write(kPrompts, options);
