@@ -15,7 +15,7 @@ T = [math.nan, 12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2
      2.120, 2.110, 2.101, 2.093, 2.086]
 
 INPUTS = {"real": "real text", "bos": "bos", "vocab_start": "vocab_start", "random_tokens": "random tokens"}
-ORDERS = {"bos": "none", "easy_first": "window, easy first", "hard_first": "window, hard first",
+ORDERS = {"bos": "none", "easy_first": "window, easy first",
           "hardest": "always the hardest third", "self_paced": "self-paced (soft)"}
 KL, TRUTH = ("kl", "KL to the teacher, nats", 1, 4), ("above_truth", "KL to the chain itself, nats", 1, 4)
 SUMS = ("answers_sums", "right answers, %", 100, 1)
@@ -24,7 +24,7 @@ TABLES = [
     ("Data-free against real text, Markov", "markov_", INPUTS, [KL, TRUTH]),
     ("Data-free against real text, facts", "facts_", INPUTS, [KL, OLD, READING]),
     ("Curriculum, Markov", "markov_", ORDERS, [KL, TRUTH]),
-    ("Curriculum, facts", "facts_", {k: v for k, v in ORDERS.items() if k != "hard_first"}, [KL, OLD, READING]),
+    ("Curriculum, facts", "facts_", {k: v for k, v in ORDERS.items() if k != "hardest"}, [KL, OLD, READING]),
     ("On-policy, sums", "on_policy_", {"teacher": "teacher", "fixed": "nobody: the true answers", "student": "student",
                                        "mixture": "student or teacher", "student_reverse": "student, reverse KL"}, [SUMS]),
     ("Forgetting, facts", "facts_", {"cross_entropy": "cross-entropy on answers",
@@ -99,7 +99,7 @@ def main():
     for table in TABLES:
         print_table(seeds, *table)
     seconds = [float(json.loads(path.read_text())["seconds"]) for path in pathlib.Path(sys.argv[1]).rglob("result.json")]
-    print(f"\n{len(seconds)} runs, {sum(seconds) / 60:.1f} core minutes.")
+    print(f"\n{len(seconds)} runs, {sum(seconds) / 60:.1f} minutes of one thread each, added up.")
 
 
 if __name__ == "__main__":

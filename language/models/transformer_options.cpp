@@ -41,6 +41,9 @@ std::vector<Problem> TransformerOptions::problems() const {
     if (!(value > 0) || !std::isfinite(value)) found.push_back({name, "must be a positive number"});
   };
   positive_number("norm_epsilon", norm_epsilon);
+  if (!(initializer_range >= 0) || !std::isfinite(initializer_range)) {
+    found.push_back({"initializer_range", "must be a number of 0 or more"});
+  }
   positive_number("rope.theta", rope.theta);
   positive_number("rope.factor", rope.factor);
   positive_number("rope.low_frequency_factor", rope.low_frequency_factor);

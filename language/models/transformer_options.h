@@ -93,7 +93,7 @@ struct TransformerOptions {
     field("max_positions", max_positions, "longest context", at_least(1));
     field("norm", norm, "normalisation layer");
     field("norm_epsilon", norm_epsilon, "added to the variance", positive());
-    field("initializer_range", initializer_range, "standard deviation of fresh weights", positive());
+    field("initializer_range", initializer_range, "standard deviation of fresh weights", at_least(0));
     field("position", position, "how positions are told apart");
     field("rope", rope, "rotary positions");
     field("qkv_bias", qkv_bias, "biases of the q, k and v projections");

@@ -54,24 +54,23 @@ run_seed() {
   cell facts_context_distillation distill facts_context_distillation
   cell facts_self_distillation distill facts_self_distillation
 
-  local easy_first=(--set candidates=3 --set ramps.window_high.from=0.34 --set ramps.window_low.to=0.66)
-  local hard_first=(--set candidates=3 --set ramps.window_low.from=0.66 --set ramps.window_high.to=0.34)
-  local hardest=(--set candidates=3 --set ramps.window_low.from=0.66 --set ramps.window_low.to=0.66)
-  local paced=(--set curriculum.method=self_paced --set curriculum.pacing=soft --set curriculum.threshold=0.5
-               --set curriculum.threshold_per_step=0.01)
   for world in markov facts; do
-    local text=(--set rollout.author=fixed --set rollout.prompts.method=text
-                --set "rollout.prompts.paths=[$folder/worlds/$world/train.txt]")
-    cell "${world}_real" distill "${world}_data_free" "${text[@]}"
+    cell "${world}_real" distill "${world}_data_free" --set rollout.author=fixed --set rollout.prompts.method=text \
+      --set "rollout.prompts.paths=[$folder/worlds/$world/train.txt]"
     cell "${world}_bos" distill "${world}_data_free"
     cell "${world}_vocab_start" distill "${world}_data_free" --set rollout.prompts.method=vocab_start
     cell "${world}_random_tokens" distill "${world}_data_free" --set rollout.prompts.method=random_tokens \
       --set rollout.author=fixed
-    cell "${world}_self_paced" distill "${world}_data_free" "${paced[@]}"
-    cell "${world}_easy_first" distill "${world}_data_free" "${easy_first[@]}"
-    cell "${world}_hardest" distill "${world}_data_free" "${hardest[@]}"
   done
-  cell markov_hard_first distill markov_data_free "${hard_first[@]}"
+
+  local paced=(--set curriculum.method=self_paced --set curriculum.pacing=soft --set curriculum.threshold=0.5
+               --set curriculum.threshold_per_step=0.01)
+  local third=(--set candidates=3 --set ramps.window_low.to=0.66)
+  cell markov_self_paced distill markov_data_free "${paced[@]}"
+  cell facts_self_paced distill facts_data_free "${paced[@]}"
+  cell markov_easy_first distill markov_data_free "${third[@]}" --set ramps.window_high.from=0.34
+  cell markov_hardest distill markov_data_free "${third[@]}" --set ramps.window_low.from=0.66
+  cell facts_easy_first distill facts_data_free "${third[@]}" --set ramps.window_high.from=0.34
 }
 export -f run cell run_seed
 

@@ -73,6 +73,7 @@ TEST(HfConfig, KnowsHowWideFreshWeightsAre) {
   const auto options = parse_hf_config(with("initializer_range", 0.05), "config.json");
   EXPECT_EQ(options.initializer_range, 0.05);
   EXPECT_EQ(parse_hf_config(hf_config_text(options, torch::kFloat32), "config.json"), options);
+  EXPECT_NE(message_of(with("initializer_range", -1)).find("initializer_range"), std::string::npos);
 }
 
 TEST(HfConfig, RefusesByNameWhatIsNotComputed) {
