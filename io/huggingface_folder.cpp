@@ -19,6 +19,8 @@ namespace {
 using Json = nlohmann::json;
 using Path = std::filesystem::path;
 
+constexpr std::size_t kLongestIndex = 32'000'000;  // three times the longest one known
+
 // A name that no file can have is not there either.
 bool is_there(const Path& path) {
   std::error_code error;
@@ -39,7 +41,7 @@ bool stays_in_folder(const std::string& name) {
 
 Weights read_index(const Path& index, bool safetensors) {
   Weights weights{.safetensors = safetensors, .index = index, .shards = {}};
-  const Json json = read_json_object(index);
+  const Json json = read_json_object(index, {.bytes = kLongestIndex});
   const std::string source = quote(index.string());
   const auto map = json.find("weight_map");
   if (map == json.end() || !map->is_object() || map->empty()) {

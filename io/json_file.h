@@ -17,7 +17,7 @@ nlohmann::json parse_json_object(std::string_view text, int deepest,
                                  const std::function<void(const std::string& what)>& fail);
 
 struct JsonLimits {
-  std::size_t bytes = std::size_t{32} << 20;  // three times the longest index of shards known
+  std::size_t bytes = std::size_t{16} << 20;  // of a configuration
   int depth = 32;
 };
 

@@ -1,7 +1,5 @@
 #include "distiller/language/cached_input.h"
 
-#include <algorithm>
-
 #include "core/error.h"
 
 namespace drystill::distiller {
@@ -33,10 +31,7 @@ Batch CachedInput::next(const curriculum::StagePlan&) {
   for (std::int64_t i = 0; i < batch_; ++i) {
     const std::int64_t index = usable_[order_.next()];
     Sequence& sequence = batch.sequences.emplace_back(cache_.at(index));
-    const std::int64_t kept = std::min(longest_ - cache_.prompt_length(index), std::ssize(sequence.completion));
-    sequence.completion.resize(static_cast<std::size_t>(kept));
-    sequence.top_ids.resize(static_cast<std::size_t>(kept * cache_.facts().k));
-    sequence.top_log_probabilities.resize(static_cast<std::size_t>(kept * cache_.facts().k));
+    cut(sequence, static_cast<std::size_t>(longest_ - cache_.prompt_length(index)));
   }
   return batch;
 }

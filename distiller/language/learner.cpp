@@ -1,7 +1,5 @@
 #include "distiller/language/learner.h"
 
-#include <ATen/ops/_foreach_mul.h>
-#include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/ones_like.h>
@@ -12,6 +10,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "core/gradient_norm.h"
 #include "curriculum/sample_weights.h"
 #include "distiller/language/aggregation.h"
 #include "distiller/language/loss_terms.h"
@@ -24,16 +23,15 @@ namespace {
 
 using Part = std::span<const Sequence>;
 
-void clip_gradients(const std::vector<torch::Tensor>& parameters, double limit) {
-  if (limit == 0) return;
-  std::vector<torch::Tensor> gradients;
-  for (const torch::Tensor& parameter : parameters) {
-    if (parameter.grad().defined()) gradients.push_back(parameter.grad());
+// `count` neighbours at a time, the last ones fewer.
+template <class Element>
+std::vector<std::span<Element>> parts_of(std::span<Element> all, std::int64_t count) {
+  const auto step = static_cast<std::size_t>(count);
+  std::vector<std::span<Element>> parts;
+  for (std::size_t begin = 0; begin < all.size(); begin += step) {
+    parts.push_back(all.subspan(begin, std::min(all.size() - begin, step)));
   }
-  if (gradients.empty()) return;
-  const torch::Tensor norm = at::stack(at::_foreach_norm(gradients, 2)).norm();
-  const double factor = limit / (norm.item<double>() + 1e-6);
-  if (factor < 1) at::_foreach_mul_(gradients, factor);
+  return parts;
 }
 
 // The pairs of hidden_statistics; and that the teacher is of a kind that the terms can use.
@@ -78,14 +76,6 @@ LanguageLearner::LanguageLearner(const LanguageLearnerOptions& options, const La
       device_(device),
       optimizer_(student.trainable(), options.optimizer) {}
 
-std::vector<Part> LanguageLearner::micro_batches(Part sequences) const {
-  std::vector<Part> parts;
-  for (std::size_t begin = 0; begin < sequences.size(); begin += static_cast<std::size_t>(options_.micro_batch)) {
-    parts.push_back(sequences.subspan(begin, std::min<std::size_t>(sequences.size() - begin, options_.micro_batch)));
-  }
-  return parts;
-}
-
 StepReport LanguageLearner::step(const Batch& batch, const curriculum::StagePlan& plan) {
   const LanguageLossOptions& loss_options = options_.loss;
   const Part all(batch.sequences);
@@ -99,7 +89,7 @@ StepReport LanguageLearner::step(const Batch& batch, const curriculum::StagePlan
   optimizer_.set_learning_rate(optimizer_.peak_learning_rate() *
                                learning_rate_factor(options_.schedule, plan.step, options_.total_steps));
   optimizer_.zero_grad();
-  const std::vector<Part> parts = micro_batches(all);
+  const std::vector<Part> parts = parts_of(all, options_.micro_batch);
   const std::vector<Policy> policies = whitened(parts);
   std::vector<torch::Tensor> losses, weights;
   for (std::size_t i = 0; i < parts.size(); ++i) {
@@ -118,7 +108,9 @@ StepReport LanguageLearner::step(const Batch& batch, const curriculum::StagePlan
     losses.push_back(known_losses.defined() ? known_losses : sequence_means(token_losses, part, loss_options));
     weights.push_back(paced);
   }
-  clip_gradients(student_.trainable(), options_.clip_gradient);
+  std::vector<torch::Tensor> gradients;
+  for (const torch::Tensor& parameter : student_.trainable()) gradients.push_back(parameter.grad());
+  clip_gradient_norm(gradients, options_.clip_gradient);
   optimizer_.step();
   ++steps_;
   if (teacher_) teacher_->after_step(steps_);
@@ -213,7 +205,7 @@ torch::Tensor LanguageLearner::backward(const PredictedTokens& predicted, Part s
 std::vector<double> LanguageLearner::divergences(Part sequences) const {
   const torch::NoGradGuard no_grad;
   std::vector<double> divergences;
-  for (const Part part : micro_batches(sequences)) {
+  for (const Part part : parts_of(sequences, options_.micro_batch)) {
     const PredictedTokens predicted = predictor_.predict(part);
     const torch::Tensor ones = at::ones_like(predicted.tokens, torch::kFloat32);
     const auto terms =
@@ -226,10 +218,7 @@ std::vector<double> LanguageLearner::divergences(Part sequences) const {
 }
 
 void LanguageLearner::remember(std::span<Sequence> sequences, std::int64_t k) const {
-  const auto step = static_cast<std::size_t>(options_.micro_batch);
-  for (std::size_t begin = 0; begin < sequences.size(); begin += step) {
-    predictor_.remember(sequences.subspan(begin, std::min(sequences.size() - begin, step)), k);
-  }
+  for (const auto part : parts_of(sequences, options_.micro_batch)) predictor_.remember(part, k);
 }
 
 void LanguageLearner::save(StateWriter writer) const {

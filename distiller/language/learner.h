@@ -64,7 +64,6 @@ class LanguageLearner final : public Learner {
   };
   using Part = std::span<const Sequence>;
 
-  std::vector<Part> micro_batches(Part sequences) const;
   // One for each part; none where every micro-batch knows enough.
   std::vector<Policy> whitened(const std::vector<Part>& parts) const;
   // The first term's mean over the counted tokens of each sequence -> [N].

@@ -14,22 +14,6 @@ double share(std::int64_t part, std::int64_t whole) {
   return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
 }
 
-// At most `room` tokens of the completion, for either model.
-void cut(Sequence& sequence, std::size_t room) {
-  const auto shorten = [room](auto& list) { list.resize(std::min(list.size(), room)); };
-  shorten(sequence.completion);
-  shorten(sequence.sampler_log_probabilities);
-  shorten(sequence.importance);
-  shorten(sequence.teacher_completion);
-  std::size_t pairs = 0;  // both ascend
-  while (pairs < sequence.student_places.size() && sequence.student_places[pairs] < std::ssize(sequence.completion) &&
-         sequence.teacher_places[pairs] < std::ssize(sequence.teacher_completion)) {
-    ++pairs;
-  }
-  sequence.student_places.resize(pairs);
-  sequence.teacher_places.resize(pairs);
-}
-
 // The student's prompt but its first token becomes the begin of the completion.
 void learn_prompt(Sequence& sequence) {
   auto& prompt = sequence.student_prompt;

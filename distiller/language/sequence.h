@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -28,6 +29,25 @@ struct Sequence {
 // Words kept of each token; 0: none.
 inline std::int64_t top_k_of(const Sequence& sequence) {
   return sequence.completion.empty() ? 0 : std::ssize(sequence.top_ids) / std::ssize(sequence.completion);
+}
+
+// Keeps at most `room` tokens of the completion, for either model, with what is known of them.
+inline void cut(Sequence& sequence, std::size_t room) {
+  const auto shorten = [](auto& list, std::size_t most) { list.resize(std::min(list.size(), most)); };
+  const auto known_words = room * static_cast<std::size_t>(top_k_of(sequence));
+  shorten(sequence.top_ids, known_words);
+  shorten(sequence.top_log_probabilities, known_words);
+  shorten(sequence.completion, room);
+  shorten(sequence.sampler_log_probabilities, room);
+  shorten(sequence.importance, room);
+  shorten(sequence.teacher_completion, room);
+  std::size_t pairs = 0;  // both ascend
+  while (pairs < sequence.student_places.size() && sequence.student_places[pairs] < std::ssize(sequence.completion) &&
+         sequence.teacher_places[pairs] < std::ssize(sequence.teacher_completion)) {
+    ++pairs;
+  }
+  sequence.student_places.resize(pairs);
+  sequence.teacher_places.resize(pairs);
 }
 
 }  // namespace drystill::distiller

@@ -10,6 +10,7 @@
 #include <map>
 
 #include "core/error.h"
+#include "core/gradient_norm.h"
 #include "generator/rollouts/policy_gradient.h"
 #include "generator/rollouts/random_numbers.h"
 
@@ -37,15 +38,6 @@ torch::Tensor per_token(std::span<const AdversarialSample> samples, std::span<co
     }
   }
   return at::tensor(all, torch::kFloat32);
-}
-
-void scale_to_norm(std::vector<torch::Tensor>& gradients, double limit) {
-  if (limit == 0) return;
-  double squares = 0;
-  for (const torch::Tensor& gradient : gradients) squares += gradient.square().sum().item<double>();
-  const double factor = limit / (std::sqrt(squares) + 1e-6);
-  if (factor >= 1) return;
-  for (torch::Tensor& gradient : gradients) gradient.mul_(factor);
 }
 
 }  // namespace
@@ -175,7 +167,7 @@ AdversarialPrefix::Report AdversarialPrefix::learn(std::span<const AdversarialSa
     throw DivergedError("[generator.AdversarialPrefix] the reward is " + std::to_string(step.report.reward) +
                         "; lower rollout.adversarial_prefix.optimizer.learning_rate");
   }
-  scale_to_norm(step.gradients, options_.clip_gradient);
+  clip_gradient_norm(step.gradients, options_.clip_gradient);
   const std::vector<torch::Tensor> parameters = prefix_->parameters();
   for (std::size_t i = 0; i < parameters.size(); ++i) parameters[i].mutable_grad() = step.gradients[i];
   optimizer_.step();

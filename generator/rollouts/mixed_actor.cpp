@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "generator/rollouts/mixture_progress.h"
+#include "language/sampling/generate.h"
 #include "language/sampling/sampler.h"
 
 namespace drystill::generator {
@@ -22,9 +23,7 @@ std::vector<MixedActor::Mixed> LanguageMixedActor::write(Prompts teacher_prompts
                                                          double teacher_share,
                                                          const language::SamplingOptions& options) {
   const torch::NoGradGuard no_grad;
-  std::vector<std::int64_t> stop_ids = options.stop_ids;
-  const auto& own = teacher_.models.front()->options().eos_tokens;
-  stop_ids.insert(stop_ids.end(), own.begin(), own.end());
+  const auto stop_ids = language::stop_ids_of(teacher_.models.front()->options(), options);
   // The temperature acts on each distribution; the mixture itself is sampled as it is.
   language::SamplingOptions mixture_options = options;
   mixture_options.temperature = 1;

@@ -1,9 +1,7 @@
 #include "generator/rollouts/policy_gradient.h"
 
-#include <ATen/ops/cat.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/matmul.h>
-#include <ATen/ops/ones_like.h>
 
 #include <algorithm>
 

@@ -44,12 +44,6 @@ void check_prompts(const TransformerOptions& model, std::span<const Ids> prompts
   }
 }
 
-Ids stop_ids_of(const TransformerOptions& model, const SamplingOptions& options) {
-  Ids ids = options.stop_ids;
-  ids.insert(ids.end(), model.eos_tokens.begin(), model.eos_tokens.end());
-  return ids;
-}
-
 class Generation {
  public:
   Generation(const InferenceEngine& engine, std::span<const Ids> prompts, const SamplingOptions& options,
@@ -143,30 +137,13 @@ class Generation {
   }
 
   bool is_finished(Completion& completion) const {
-    const auto finish = [&](FinishReason reason) {
-      completion.reason = reason;
-      return true;
-    };
-    const auto count = static_cast<std::int64_t>(completion.ids.size());
-    if (std::find(stop_ids_.begin(), stop_ids_.end(), completion.ids.back()) != stop_ids_.end()) {
-      return finish(FinishReason::kStopId);
-    }
-    if (count >= options_.min_new_tokens) {
-      if (ends_in_stop_string(completion.ids)) return finish(FinishReason::kStopString);
-      if (ends_in_loop(completion.ids, options_.loop_repeats, options_.loop_period)) return finish(FinishReason::kLoop);
-    }
-    return count >= options_.max_new_tokens && finish(FinishReason::kLength);
+    const auto reason = ending_of(completion.ids, stop_ids_, options_, context_.decode);
+    if (reason) completion.reason = *reason;
+    return reason.has_value();
   }
 
   // A token is at least one byte, so a stop string that the last token completed lies in as many tokens as it has
   // bytes, the last token's own aside.
-  bool ends_in_stop_string(const Ids& ids) const {
-    for (const std::string& text : options_.stop_strings) {
-      const std::size_t tail = std::min(ids.size(), text.size() + 1);
-      if (context_.decode(std::span(ids).last(tail)).find(text) != std::string::npos) return true;
-    }
-    return false;
-  }
 
   const InferenceEngine& engine_;
   std::span<const Ids> prompts_;
@@ -181,6 +158,27 @@ class Generation {
 };
 
 }  // namespace
+
+std::vector<std::int64_t> stop_ids_of(const TransformerOptions& model, const SamplingOptions& options) {
+  Ids ids = options.stop_ids;
+  ids.insert(ids.end(), model.eos_tokens.begin(), model.eos_tokens.end());
+  return ids;
+}
+
+std::optional<FinishReason> ending_of(std::span<const std::int64_t> ids, std::span<const std::int64_t> stop_ids,
+                                      const SamplingOptions& options,
+                                      const std::function<std::string(std::span<const std::int64_t>)>& decode) {
+  if (std::ranges::find(stop_ids, ids.back()) != stop_ids.end()) return FinishReason::kStopId;
+  if (std::ssize(ids) >= options.min_new_tokens) {
+    for (const std::string& text : options.stop_strings) {
+      const std::size_t tail = std::min(ids.size(), text.size() + 1);  // a token is at least one byte
+      if (decode(ids.last(tail)).find(text) != std::string::npos) return FinishReason::kStopString;
+    }
+    if (ends_in_loop(ids, options.loop_repeats, options.loop_period)) return FinishReason::kLoop;
+  }
+  if (std::ssize(ids) >= options.max_new_tokens) return FinishReason::kLength;
+  return std::nullopt;
+}
 
 bool ends_in_loop(std::span<const std::int64_t> ids, std::int64_t repeats, std::int64_t period) {
   if (repeats < 2) return false;

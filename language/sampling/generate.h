@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -55,6 +56,14 @@ struct GenerateContext {
 // anything is sampled; Interrupted where a signal asked to stop.
 std::vector<Completion> generate(const InferenceEngine& engine, std::span<const std::vector<std::int64_t>> prompts,
                                  const SamplingOptions& options, const GenerateContext& context = {});
+
+// The ids that end a sequence: those of the options and the model's own.
+std::vector<std::int64_t> stop_ids_of(const TransformerOptions& model, const SamplingOptions& options);
+
+// Why `ids`, at least one, end with the newest of them; nothing where they go on. decode: as in GenerateContext.
+std::optional<FinishReason> ending_of(std::span<const std::int64_t> ids, std::span<const std::int64_t> stop_ids,
+                                      const SamplingOptions& options,
+                                      const std::function<std::string(std::span<const std::int64_t>)>& decode);
 
 // Whether `ids` end in `repeats` copies of one n-gram of at most `period` tokens.
 bool ends_in_loop(std::span<const std::int64_t> ids, std::int64_t repeats, std::int64_t period);

@@ -16,6 +16,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::size_t kLargestFile = std::size_t{128} << 20;  // the largest published one has 33 MB
+constexpr int kDeepest = 64;
 constexpr std::int64_t kMostIds = std::int64_t{1} << 21;
 
 class JsonReader {
@@ -152,7 +153,7 @@ class JsonReader {
 }  // namespace
 
 Tokenizer read_tokenizer_json(const std::filesystem::path& path) {
-  const Json json = io::read_json_object(path, {.bytes = kLargestFile});
+  const Json json = io::read_json_object(path, {.bytes = kLargestFile, .depth = kDeepest});
   TokenizerParts parts = JsonReader(json, path.string()).read();
   TokenizerConfig config = read_tokenizer_config(path.parent_path());
   parts.chat_template = std::move(config.chat_template);
