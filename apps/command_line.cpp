@@ -83,6 +83,7 @@ int run_command_line(int argc, char** argv) {
   add_report(app, console);
   add_inspect(app, console);
   add_convert(app, console);
+  add_prune(app, console);
   add_tokenize(app, console);
   add_generate(app, console);
   add_score(app, console);

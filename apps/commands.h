@@ -12,6 +12,7 @@ struct Console;
 void add_run_verbs(CLI::App& app, const Console& console);  // distill, train
 void add_synthesize(CLI::App& app, const Console& console);
 void add_evaluate(CLI::App& app, const Console& console);
+void add_prune(CLI::App& app, const Console& console);
 void add_report(CLI::App& app, const Console& console);
 void add_inspect(CLI::App& app, const Console& console);
 void add_convert(CLI::App& app, const Console& console);

@@ -1,5 +1,6 @@
 #include "core/device.h"
 
+#include <ATen/Version.h>
 #include <torch/cuda.h>
 
 #include <algorithm>
@@ -31,6 +32,10 @@ torch::Device parse_device(const std::string& text) {
                      std::to_string(static_cast<int>(torch::cuda::device_count())) + " CUDA device(s)");
   }
   return {torch::kCUDA, static_cast<c10::DeviceIndex>(number)};
+}
+
+bool has_fast_bfloat16(torch::Device device) {
+  return !device.is_cpu() || at::get_cpu_capability() == "AVX512";
 }
 
 }  // namespace drystill

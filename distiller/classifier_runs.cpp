@@ -24,10 +24,6 @@ void place(vision::Classifier& model, torch::Device device, const PrecisionOptio
   if (precision.channels_last) vision::to_channels_last(model);
 }
 
-torch::ScalarType dtype_of(const PrecisionOptions& precision) {
-  return precision.bfloat16 ? torch::kBFloat16 : torch::kFloat32;
-}
-
 vision::ExpectedImages expected_images(const vision::ImageSpec& input) {
   return {.channels = input.channels, .height = input.height, .width = input.width, .classes = input.classes};
 }
@@ -61,6 +57,7 @@ void write_samples(std::int64_t step, generator::Synthesizer& synthesizer, visio
 TrainingResult distill_classifier(const DistillClassifier& options, const RunEnvironment& environment) {
   limit_threads(options.run.threads);
   const torch::Device device = parse_device(options.run.device);
+  const torch::ScalarType dtype = compute_type(options.run.precision, device, environment.progress);
   SeedStreams seeds(static_cast<std::uint64_t>(options.run.seed), device);
 
   auto teacher = vision::load_classifier(options.teacher, options.input, seeds.cpu_stream("teacher.initialisation"));
@@ -78,7 +75,7 @@ TrainingResult distill_classifier(const DistillClassifier& options, const RunEnv
                                                   .image = teacher.input,
                                                   .device = device,
                                                   .channels_last = options.run.precision.channels_last,
-                                                  .dtype = dtype_of(options.run.precision)},
+                                                  .dtype = dtype},
                                                  seeds);
   for (const auto& notice : synthesizer->notices()) environment.journal.info(notice);
 
@@ -88,7 +85,7 @@ TrainingResult distill_classifier(const DistillClassifier& options, const RunEnv
                           .reuse_generator_batch = options.reuse_generator_batch,
                           .augment = options.augment,
                           .replay = options.replay},
-                         *synthesizer, teacher.input, device, dtype_of(options.run.precision), seeds);
+                         *synthesizer, teacher.input, device, dtype, seeds);
   const std::int64_t total_steps = options.run.loop.total_steps();
   ClassifierLearner learner(
       {.loss = options.loss, .optimizer = options.optimizer, .schedule = options.schedule, .total_steps = total_steps},
@@ -132,6 +129,7 @@ TrainingResult distill_classifier(const DistillClassifier& options, const RunEnv
 TrainingResult train_classifier(const TrainClassifier& options, const RunEnvironment& environment) {
   limit_threads(options.run.threads);
   const torch::Device device = parse_device(options.run.device);
+  const torch::ScalarType dtype = compute_type(options.run.precision, device, environment.progress);
   SeedStreams seeds(static_cast<std::uint64_t>(options.run.seed), device);
 
   auto model = vision::load_classifier(options.model, options.input, seeds.cpu_stream("student.initialisation"));
@@ -146,7 +144,7 @@ TrainingResult train_classifier(const TrainClassifier& options, const RunEnviron
 
   const auto expected = expected_images(model.input);
   LabelledSource source(environment.open_dataset(options.data, vision::Split::kTrain, expected), model.input,
-                        options.augment, options.batch, device, dtype_of(options.run.precision), seeds);
+                        options.augment, options.batch, device, dtype, seeds);
   Evaluator evaluator(environment.open_dataset(options.data, vision::Split::kTest, expected), model.input, device);
 
   const std::int64_t total_steps = options.run.loop.total_steps();

@@ -2,7 +2,17 @@
 
 #include <fmt/format.h>
 
+#include "core/device.h"
+
 namespace drystill::distiller {
+
+torch::ScalarType compute_type(const PrecisionOptions& precision, torch::Device device, Progress& progress) {
+  if (!precision.bfloat16) return torch::kFloat32;
+  if (has_fast_bfloat16(device)) return torch::kBFloat16;
+  progress.message(
+      "precision.bfloat16: this processor has no AVX-512, without which bfloat16 is slow; computing in float32");
+  return torch::kFloat32;
+}
 
 std::map<std::string, std::string> provenance(std::string_view task, const RunOptions& run, const RunResult& result,
                                               const std::string& evaluation_prefix) {

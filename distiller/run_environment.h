@@ -33,6 +33,10 @@ struct TrainingResult {
   std::vector<std::pair<std::string, std::int64_t>> counts;  // parameters, inputs synthesized
 };
 
+// What a run computes in: bfloat16 where it is asked for, but float32, and `progress` says so, where the device is too
+// slow at it (has_fast_bfloat16).
+torch::ScalarType compute_type(const PrecisionOptions& precision, torch::Device device, Progress& progress);
+
 // Metadata of a trained model: where it came from. The last evaluation's numbers stand under `evaluation_prefix`.
 std::map<std::string, std::string> provenance(std::string_view task, const RunOptions& run, const RunResult& result,
                                               const std::string& evaluation_prefix);

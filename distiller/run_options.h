@@ -43,7 +43,8 @@ struct PrecisionOptions {
 
   template <class Field>
   void visit(Field&& field) {
-    field("bfloat16", bfloat16, "run convolutions in bfloat16 (losses and parameters stay fp32)");
+    field("bfloat16", bfloat16,
+          "compute in bfloat16 (losses and parameters stay fp32); a CPU without AVX-512 computes in fp32");
     field("channels_last", channels_last,
           "keep images and weights in NHWC order: faster on most CPUs and on tensor cores");
   }

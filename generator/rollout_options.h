@@ -28,21 +28,28 @@ struct BosPrompts {
 };
 
 // LLM-QAT (arXiv 2305.17888, generate_data.py): one token of the vocabulary, every id in turn in a shuffled order; the
-// teacher continues it greedily for three to five tokens and samples the rest.
+// teacher continues it greedily for three to five tokens and samples the rest. Several tokens are an addition of ours:
+// the teacher is led to texts that it would not begin by itself.
 struct VocabStartPrompts {
   static constexpr std::string_view kKey = "method";
   static constexpr std::string_view kName = "vocab_start";
+  std::int64_t tokens_min = 1;
+  std::int64_t tokens_max = 1;
   std::int64_t greedy_min = 3;
   std::int64_t greedy_max = 5;
 
   template <class Field>
   void visit(Field&& field) {
+    field("tokens_min", tokens_min, "fewest tokens of the vocabulary that a text starts with", at_least(1));
+    field("tokens_max", tokens_max, "most tokens of the vocabulary that a text starts with", at_least(1));
     field("greedy_min", greedy_min, "fewest tokens taken greedily before sampling begins", at_least(0));
     field("greedy_max", greedy_max, "most tokens taken greedily before sampling begins", at_least(0));
   }
   std::vector<Problem> problems() const {
-    if (greedy_min > greedy_max) return {{"greedy_min", "must not exceed 'greedy_max'"}};
-    return {};
+    std::vector<Problem> found;
+    if (tokens_min > tokens_max) found.push_back({"tokens_min", "must not exceed 'tokens_max'"});
+    if (greedy_min > greedy_max) found.push_back({"greedy_min", "must not exceed 'greedy_max'"});
+    return found;
   }
   bool operator==(const VocabStartPrompts&) const = default;
 };

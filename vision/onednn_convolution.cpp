@@ -1,7 +1,6 @@
 #include "vision/onednn_convolution.h"
 
 #include <ATen/Context.h>
-#include <ATen/Version.h>
 #include <ATen/core/List.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <c10/core/GradMode.h>
@@ -10,6 +9,7 @@
 #include <optional>
 #include <string_view>
 
+#include "core/device.h"
 #include "vision/layers.h"
 
 namespace drystill::vision {
@@ -47,7 +47,7 @@ bool onednn_can_run(const torch::Tensor& x) {
   if (!x.is_cpu() || x.numel() == 0 || !at::globalContext().userEnabledMkldnn() || !at::Context::hasMKLDNN())
     return false;
   const auto dtype = x.scalar_type();
-  if (dtype != torch::kFloat32 && !(dtype == torch::kBFloat16 && at::get_cpu_capability() == "AVX512")) return false;
+  if (dtype != torch::kFloat32 && !(dtype == torch::kBFloat16 && has_fast_bfloat16(torch::kCPU))) return false;
   return has_operators() && (x.is_contiguous() || x.is_contiguous(at::MemoryFormat::ChannelsLast));
 }
 

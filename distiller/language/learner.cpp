@@ -34,27 +34,51 @@ std::vector<std::span<Element>> parts_of(std::span<Element> all, std::int64_t co
   return parts;
 }
 
-// The pairs of hidden_statistics; and that the teacher is of a kind that the terms can use.
-std::vector<LayerPair> layers_to_match(const LanguageLossOptions& loss, const LanguageStudent& student,
-                                       const LanguageTeacher* teacher) {
+// The same with the pairs of layers that stand for the default; and that the teacher is of a kind that the terms can
+// use.
+LanguageLearnerOptions with_layers(LanguageLearnerOptions options, const LanguageStudent& student,
+                                   const LanguageTeacher* teacher) {
+  LanguageLossOptions& loss = options.loss;
   const auto count = teacher == nullptr ? 0 : teacher->models().models.size();
   const bool one_head = count == 1 || (count > 1 && teacher->models().mean == language::MixtureMean::kLogProbabilities);
   if (loss.universal_logit && !one_head) {
     throw ConfigError(
         "loss.universal_logit: needs one model as the teacher, or an ensemble with `mean: log_probabilities`");
   }
-  if (!loss.hidden_statistics) return {};
-  if (count != 1) {
-    throw ConfigError(
-        "loss.hidden_statistics: needs a teacher that is one model, which ensemble, trust_region and cached are not");
-  }
-  return layer_pairs(*loss.hidden_statistics, teacher->models().models.front()->options(), student.model()->options());
+  const auto complete = [&](const std::string& key, std::vector<LayerPair>& layers) {
+    if (count != 1) {
+      throw ConfigError(key + ": needs a teacher that is one model, which ensemble, trust_region and cached are not");
+    }
+    layers =
+        layer_pairs(key, std::move(layers), teacher->models().models.front()->options(), student.model()->options());
+  };
+  if (loss.hidden_statistics) complete("loss.hidden_statistics", loss.hidden_statistics->layers);
+  if (loss.hidden_states) complete("loss.hidden_states", loss.hidden_states->layers);
+  return options;
+}
+
+std::size_t statistics_pairs(const LanguageLossOptions& loss) {
+  return loss.hidden_statistics ? loss.hidden_statistics->layers.size() : 0;
+}
+
+// Those of hidden_statistics, then those of hidden_states.
+std::vector<LayerPair> layers_to_match(const LanguageLossOptions& loss) {
+  std::vector<LayerPair> layers;
+  if (loss.hidden_statistics) layers = loss.hidden_statistics->layers;
+  if (loss.hidden_states) std::ranges::copy(loss.hidden_states->layers, std::back_inserter(layers));
+  return layers;
 }
 
 }  // namespace
 
 LanguageLearnerOptions learner_options(const DistillLanguageModel& options, const RunModels& models) {
-  return {.loss = options.loss,
+  LanguageLossOptions loss = options.loss;
+  const bool pruned = options.student.from == "teacher" && !options.student.layers.empty() && !models.teachers.empty();
+  if (loss.hidden_states && loss.hidden_states->layers.empty() && pruned) {
+    loss.hidden_states->layers =
+        pairs_of_kept_layers(options.student.layers, models.teachers.front()->options().layers);
+  }
+  return {.loss = std::move(loss),
           .optimizer = options.optimizer,
           .schedule = options.schedule,
           .total_steps = options.run.loop.total_steps(),
@@ -66,10 +90,10 @@ LanguageLearnerOptions learner_options(const DistillLanguageModel& options, cons
 
 LanguageLearner::LanguageLearner(const LanguageLearnerOptions& options, const LanguageStudent& student,
                                  std::unique_ptr<LanguageTeacher> teacher, torch::Device device)
-    : options_(options),
+    : options_(with_layers(options, student, teacher.get())),
       student_(student),
       teacher_(std::move(teacher)),
-      predictor_({.layers = layers_to_match(options.loss, student, teacher_.get()),
+      predictor_({.layers = layers_to_match(options_.loss),
                   .shared_vocabulary = options.shared_vocabulary,
                   .cached_words = options.cached_words},
                  student, teacher_.get(), device),
@@ -193,8 +217,15 @@ torch::Tensor LanguageLearner::backward(const PredictedTokens& predicted, Part s
     const torch::Tensor policy = policy_of(predicted, sequences, known_advantages) * weights;
     add(cross_entropy(predicted.student, predicted.tokens, policy, total), options.advantage->weight);
   }
+  const std::span<const torch::Tensor> student(predicted.student_states), teacher(predicted.teacher.states);
+  const std::size_t statistics = statistics_pairs(options);
+  if (options.hidden_states) {
+    loss = loss + hidden_states(student.subspan(statistics), teacher.subspan(statistics), weights, total) *
+                      options.hidden_states->weight;
+  }
   if (options.hidden_statistics) {
-    const torch::Tensor distance = hidden_statistics(predicted, weights);
+    const torch::Tensor distance = hidden_statistics(student.first(statistics), teacher.first(statistics),
+                                                     !predicted.teacher_places.defined(), weights);
     // A micro-batch counts by the tokens that it has of the batch.
     if (distance.defined()) loss = loss + distance * (weights.sum() / total) * options.hidden_statistics->weight;
   }

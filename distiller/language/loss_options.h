@@ -30,7 +30,7 @@ struct AdvantageOptions {
   bool operator==(const AdvantageOptions&) const = default;
 };
 
-// A layer of the teacher and the one of the student that is to have its statistics. 0 is the embeddings, i the output
+// A layer of the teacher and the one of the student that is to be like it. 0 is the embeddings, i the output
 // of the i-th layer.
 struct LayerPair {
   std::int64_t teacher = 0;
@@ -57,6 +57,24 @@ struct HiddenStatisticsOptions {
     field("layers", layers, "pairs of layers; left out: every layer of the student, evenly spread over the teacher's");
   }
   bool operator==(const HiddenStatisticsOptions&) const = default;
+};
+
+// Hidden states themselves: per pair of layers the mean over tokens of || t - s ||^2 / || t ||^2, the mean of the
+// pairs. TinyBERT's term (arXiv 1909.10351, eq. 8), which Minitron (arXiv 2407.14679, section 4) uses to heal language
+// models that lost layers; relative to the teacher's length, because a text's first token has a state hundreds of times
+// as long.
+struct HiddenStatesOptions {
+  double weight = 1;
+  std::vector<LayerPair> layers;
+
+  template <class Field>
+  void visit(Field&& field) {
+    field("weight", weight, "of this term", at_least(0));
+    field("layers", layers,
+          "pairs of layers; left out: what the next layer reads, where the student has the teacher's `student.layers`, "
+          "else every layer of the student, evenly spread over the teacher's");
+  }
+  bool operator==(const HiddenStatesOptions&) const = default;
 };
 
 // Which tokens of two tokenizers are compared.
@@ -93,6 +111,7 @@ struct LanguageLossOptions {
   double cross_entropy = 0;
   std::optional<AdvantageOptions> advantage;
   std::optional<HiddenStatisticsOptions> hidden_statistics;
+  std::optional<HiddenStatesOptions> hidden_states;
   std::optional<UniversalLogitOptions> universal_logit;
   Aggregation aggregation = Aggregation::kTokenMean;
   std::int64_t skip_first = 0;
@@ -105,6 +124,7 @@ struct LanguageLossOptions {
     field("advantage", advantage, "sampled reverse-KL advantage, for completions that the student wrote");
     field("hidden_statistics", hidden_statistics,
           "mean and variance of hidden states, as the teacher's layers have them");
+    field("hidden_states", hidden_states, "distance of hidden states to those of the teacher's layers");
     field("universal_logit", universal_logit,
           "distance of sorted probabilities, for teachers with another vocabulary; the divergence's weight is then 0");
     field("aggregation", aggregation, "what a token's loss is averaged over, always for the whole optimizer batch");

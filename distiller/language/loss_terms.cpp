@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "kernels/batch_statistics.h"
@@ -124,22 +125,32 @@ torch::Tensor policy_weights(const torch::Tensor& student, const torch::Tensor& 
   return from_rows(-log_probs.grad(), sequences) * importance(sequences, student);
 }
 
-torch::Tensor hidden_statistics(const PredictedTokens& predicted, const torch::Tensor& weights) {
+torch::Tensor hidden_statistics(std::span<const torch::Tensor> student, std::span<const torch::Tensor> teacher,
+                                bool shared_vocabulary, const torch::Tensor& weights) {
   const torch::Tensor counted = at::nonzero(weights).squeeze(1);
   if (counted.size(0) == 0) return {};
   const auto rows = [&](const torch::Tensor& states) {
     return counted.size(0) == states.size(0) ? states : states.index_select(0, counted);
   };
-  const bool two_tokenizers = predicted.teacher_places.defined();
   torch::Tensor sum;
-  for (std::size_t i = 0; i < predicted.student_states.size(); ++i) {
-    const torch::Tensor& states = predicted.teacher.states.at(i);
-    const auto teacher = kernels::batch_statistics(two_tokenizers ? states : rows(states));
-    const torch::Tensor distance =
-        kernels::batch_norm_distance(rows(predicted.student_states[i]), teacher.mean, teacher.variance);
+  for (std::size_t i = 0; i < student.size(); ++i) {
+    const auto wanted = kernels::batch_statistics(shared_vocabulary ? rows(teacher[i]) : teacher[i]);
+    const torch::Tensor distance = kernels::batch_norm_distance(rows(student[i]), wanted.mean, wanted.variance);
     sum = sum.defined() ? sum + distance : distance;
   }
-  return sum / static_cast<double>(predicted.student_states.size());
+  return sum / static_cast<double>(student.size());
+}
+
+torch::Tensor hidden_states(std::span<const torch::Tensor> student, std::span<const torch::Tensor> teacher,
+                            const torch::Tensor& weights, double normaliser) {
+  torch::Tensor sum;
+  for (std::size_t i = 0; i < student.size(); ++i) {
+    const torch::Tensor wanted = teacher[i].to(torch::kFloat32);
+    const torch::Tensor scale = weights / wanted.square().sum(1).clamp_min(std::numeric_limits<float>::min());
+    const torch::Tensor distance = ((student[i].to(torch::kFloat32) - wanted).square().sum(1) * scale).sum();
+    sum = sum.defined() ? sum + distance : distance;
+  }
+  return sum / (normaliser * static_cast<double>(student.size()));
 }
 
 torch::Tensor to_rows(const torch::Tensor& values, std::span<const Sequence> sequences) {

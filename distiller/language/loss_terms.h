@@ -41,9 +41,18 @@ torch::Tensor policy_weights(const torch::Tensor& student, const torch::Tensor& 
                              const torch::Tensor& advantages, std::span<const Sequence> sequences,
                              const kernels::SampledAdvantageOptions& options);
 
+// student, teacher: states [M, H], one each of every pair of layers.
+
 // HiddenStatisticsOptions without its weight, over the tokens whose weight is not 0 -> scalar, differentiable with
 // respect to the student's states; undefined where no token counts.
-torch::Tensor hidden_statistics(const PredictedTokens& predicted, const torch::Tensor& weights);
+// Of one vocabulary the teacher's tokens are the student's, of two all of its own count.
+torch::Tensor hidden_statistics(std::span<const torch::Tensor> student, std::span<const torch::Tensor> teacher,
+                                bool shared_vocabulary, const torch::Tensor& weights);
+
+// HiddenStatesOptions without its weight: sum of weights times the relative distance, mean of the pairs, / normaliser
+// -> scalar, differentiable with respect to the student's states.
+torch::Tensor hidden_states(std::span<const torch::Tensor> student, std::span<const torch::Tensor> teacher,
+                            const torch::Tensor& weights, double normaliser);
 
 // sum of weights times kernels::universal_logit_distance of the compared tokens / normaliser; token_losses [M], 0 for
 // tokens that have no counterpart. Logits exist for some rows at a time. The teacher has one head.

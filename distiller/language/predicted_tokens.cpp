@@ -144,26 +144,35 @@ void TokenPredictor::remember(std::span<Sequence> sequences, std::int64_t k) con
   }
 }
 
-std::vector<LayerPair> layer_pairs(const HiddenStatisticsOptions& options, const language::TransformerOptions& teacher,
+std::vector<LayerPair> layer_pairs(const std::string& key, std::vector<LayerPair> named,
+                                   const language::TransformerOptions& teacher,
                                    const language::TransformerOptions& student) {
   if (teacher.hidden_size != student.hidden_size) {
-    throw ConfigError("loss.hidden_statistics: the teacher's hidden size is " + std::to_string(teacher.hidden_size) +
+    throw ConfigError(key + ": the teacher's hidden size is " + std::to_string(teacher.hidden_size) +
                       ", the student's " + std::to_string(student.hidden_size) + "; their units cannot be compared");
   }
-  std::vector<LayerPair> pairs = options.layers;
-  if (pairs.empty()) {
+  if (named.empty()) {
     for (std::int64_t i = 1; i <= student.layers; ++i) {
       const double place = static_cast<double>(i * teacher.layers) / static_cast<double>(student.layers);
-      pairs.push_back({.teacher = std::llround(place), .student = i});
+      named.push_back({.teacher = std::llround(place), .student = i});
     }
   }
-  for (const LayerPair& pair : pairs) {
+  for (const LayerPair& pair : named) {
     const bool fits = pair.teacher <= teacher.layers && pair.student <= student.layers;
     if (!fits) {
-      throw ConfigError("loss.hidden_statistics.layers: there is no pair of layers " + std::to_string(pair.teacher) +
-                        " and " + std::to_string(pair.student) + "; the teacher has " + std::to_string(teacher.layers) +
+      throw ConfigError(key + ".layers: there is no pair of layers " + std::to_string(pair.teacher) + " and " +
+                        std::to_string(pair.student) + "; the teacher has " + std::to_string(teacher.layers) +
                         ", the student " + std::to_string(student.layers));
     }
+  }
+  return named;
+}
+
+std::vector<LayerPair> pairs_of_kept_layers(std::span<const std::int64_t> kept, std::int64_t teacher_layers) {
+  std::vector<LayerPair> pairs;
+  for (std::size_t i = 0; i < kept.size(); ++i) {
+    pairs.push_back(
+        {.teacher = i + 1 < kept.size() ? kept[i + 1] : teacher_layers, .student = static_cast<std::int64_t>(i) + 1});
   }
   return pairs;
 }

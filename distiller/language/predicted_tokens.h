@@ -3,6 +3,7 @@
 #include <torch/types.h>
 
 #include <span>
+#include <string>
 #include <vector>
 
 #include "distiller/language/options.h"
@@ -62,9 +63,14 @@ class TokenPredictor {
   std::int64_t words_, teacher_words_;
 };
 
-// The pairs that `options` names, or its default. ConfigError for a layer that is not there, and for hidden sizes that
-// differ.
-std::vector<LayerPair> layer_pairs(const HiddenStatisticsOptions& options, const language::TransformerOptions& teacher,
+// `named`, or where it is empty every layer of the student, evenly spread over the teacher's. ConfigError, naming the
+// option `key`, for a layer that is not there, and for hidden sizes that differ.
+std::vector<LayerPair> layer_pairs(const std::string& key, std::vector<LayerPair> named,
+                                   const language::TransformerOptions& teacher,
                                    const language::TransformerOptions& student);
+
+// The pairs of a student that kept these layers (from 0) of its teacher's: what follows each is to find the state that
+// it used to find. {0, 1, 4} of 6: {1, 1}, {4, 2}, {6, 3}.
+std::vector<LayerPair> pairs_of_kept_layers(std::span<const std::int64_t> kept, std::int64_t teacher_layers);
 
 }  // namespace drystill::distiller

@@ -6,10 +6,6 @@
 namespace drystill::distiller {
 namespace {
 
-torch::ScalarType writing_dtype(const DistillLanguageModel& options) {
-  return options.run.precision.bfloat16 ? torch::kBFloat16 : torch::kFloat32;
-}
-
 language::ModelMixture authors_of(const LanguageLearner& learner, const language::CausalLm& student) {
   if (learner.teacher() != nullptr) return learner.teacher()->models();
   return language::alone(student);
@@ -26,12 +22,12 @@ RolloutParts::RolloutParts(const DistillLanguageModel& options, const RunModels&
       student_view_(options.student_view, student_encoder_, models.shared_vocabulary ? nullptr : &teacher_encoder_),
       authors_(authors_of(learner, *models.student)),
       teacher_moves_(learner.teacher() == nullptr || learner.teacher()->moves()),
-      student_actor_(*models.student, student_encoder_, writing_dtype(options), options.rollout.sampling_batch,
+      student_actor_(*models.student, student_encoder_, models.dtype, options.rollout.sampling_batch,
                      student.prefix().get()),
       mixed_actor_(authors_, *models.student) {
   if (authors_.models.size() == 1) {
-    auto actor = std::make_unique<generator::LanguageActor>(*authors_.models.front(), teacher_encoder_,
-                                                            writing_dtype(options), options.rollout.sampling_batch);
+    auto actor = std::make_unique<generator::LanguageActor>(*authors_.models.front(), teacher_encoder_, models.dtype,
+                                                            options.rollout.sampling_batch);
     packed_teacher_ = actor.get();
     teacher_actor_ = std::move(actor);
   } else {
@@ -42,7 +38,7 @@ RolloutParts::RolloutParts(const DistillLanguageModel& options, const RunModels&
     if (!models.shared_vocabulary) {
       throw ConfigError("rollout.adversarial_prefix: needs a student of the teacher's vocabulary");
     }
-    add_adversary(options, seeds);
+    add_adversary(options, models.dtype, seeds);
   }
   rollouts_ = std::make_unique<generator::RolloutSource>(
       options.rollout, generator::RolloutParts{
@@ -84,14 +80,14 @@ RolloutParts::RolloutParts(const DistillLanguageModel& options, const RunModels&
 
 // The plain teacher writes what the prefix starts as, and packs its weights anew should a prompt source ask it to
 // write: nobody may ever.
-void RolloutParts::add_adversary(const DistillLanguageModel& options, SeedStreams& seeds) {
+void RolloutParts::add_adversary(const DistillLanguageModel& options, torch::ScalarType dtype, SeedStreams& seeds) {
   if (packed_teacher_ == nullptr) throw ConfigError("rollout.adversarial_prefix: needs a teacher of one model");
   const language::CausalLm& teacher = *authors_.models.front();
   const auto& adversarial = *options.rollout.adversarial_prefix;
   const auto text = generator::adversarial_start(*packed_teacher_, teacher_encoder_, adversarial.length, seeds);
   packed_teacher_->weights_changed();
   adversary_ = std::make_unique<generator::AdversarialPrefix>(adversarial, teacher, text);
-  prefixed_teacher_ = std::make_unique<generator::LanguageActor>(teacher, teacher_encoder_, writing_dtype(options),
+  prefixed_teacher_ = std::make_unique<generator::LanguageActor>(teacher, teacher_encoder_, dtype,
                                                                  options.rollout.sampling_batch, &adversary_->prefix());
 }
 

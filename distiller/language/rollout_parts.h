@@ -33,7 +33,7 @@ class RolloutParts {
   void student_changed();  // packed copies of weights are stale
 
  private:
-  void add_adversary(const DistillLanguageModel& options, SeedStreams& seeds);
+  void add_adversary(const DistillLanguageModel& options, torch::ScalarType dtype, SeedStreams& seeds);
 
   language::PromptEncoder teacher_encoder_, student_encoder_;
   language::View teacher_view_, student_view_;

@@ -59,20 +59,23 @@ void check_vocabularies(RunModels& models, const DistillLanguageModel& options) 
                      ": the vocabularies of teacher and student differ: " + difference->message() +
                      "; distillation token by token needs one tokenizer, `loss.universal_logit` does not");
   }
-  const bool only_universal = options.loss.divergence_weight == 0 && !options.loss.advantage;
+  const bool only_universal =
+      options.loss.divergence_weight == 0 && !options.loss.advantage && !options.loss.hidden_states;
   if (!only_universal || options.rollout.author == generator::Author::kTokenMixture || options.replay_top_k > 0) {
-    throw ConfigError("loss: the vocabularies of teacher and student differ: " + difference->message() +
-                      "; set `divergence_weight: 0`, and neither advantage, token_mixture nor replay_top_k");
+    throw ConfigError(
+        "loss: the vocabularies of teacher and student differ: " + difference->message() +
+        "; set `divergence_weight: 0`, and neither advantage, hidden_states, token_mixture nor replay_top_k");
   }
   models.shared_vocabulary = false;
 }
 
 }  // namespace
 
-void RunModels::set_precision(const PrecisionOptions& precision) {
-  if (!precision.bfloat16) return;
-  for (const auto& teacher : teachers) teacher->to(torch::kBFloat16);
-  student->set_compute_dtype(torch::kBFloat16);  // its weights stay float32: the optimizer's masters
+void RunModels::set_dtype(torch::ScalarType type) {
+  dtype = type;
+  if (type == torch::kFloat32) return;
+  for (const auto& teacher : teachers) teacher->to(type);
+  student->set_compute_dtype(type);  // its weights stay float32: the optimizer's masters
 }
 
 RunModels load_run_models(const DistillLanguageModel& options, SeedStreams& seeds) {

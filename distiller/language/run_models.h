@@ -23,7 +23,9 @@ struct RunModels {
   std::string student_source;     // folder or .gguf that the student began as
   bool shared_vocabulary = true;  // false only where loss.universal_logit says that it may differ
 
-  void set_precision(const PrecisionOptions& precision);  // of a student that exists
+  torch::ScalarType dtype = torch::kFloat32;  // what both compute in
+
+  void set_dtype(torch::ScalarType type);  // once the student exists
 };
 
 // Fresh weights come from the stream "student.initialisation". Throws ConfigError where the options name no student;

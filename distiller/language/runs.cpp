@@ -57,7 +57,7 @@ TrainingResult run(const Task& task, const DistillLanguageModel& options, RunMod
                    const RunEnvironment& environment) {
   LanguageStudent student(models.student, options.trainable,
                           prefix_tokens(options.trainable, models.student_tokenizer, environment.open_texts), seeds);
-  models.set_precision(options.run.precision);
+  models.set_dtype(compute_type(options.run.precision, torch::kCPU, environment.progress));
 
   LanguageLearnerOptions to_learn = learner_options(options, models);
   std::optional<TeacherCache> cache;

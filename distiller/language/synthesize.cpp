@@ -11,6 +11,7 @@
 #include "distiller/language/run_models.h"
 #include "distiller/language/student.h"
 #include "distiller/language/teacher_cache.h"
+#include "distiller/run_environment.h"
 #include "io/atomic_file.h"
 #include "io/quote.h"
 
@@ -53,7 +54,7 @@ SynthesizedText synthesize_text(const DistillLanguageModel& options, const TextS
   }
   LanguageStudent student(models.student, options.trainable,
                           prefix_tokens(options.trainable, models.student_tokenizer, open_texts), seeds);
-  models.set_precision(options.run.precision);
+  models.set_dtype(compute_type(options.run.precision, device, progress));
   const LanguageLearner learner(learner_options(options, models), student,
                                 make_language_teacher(options.teacher.weights, models.teachers, student), device);
   DistillLanguageModel without_bank = options;

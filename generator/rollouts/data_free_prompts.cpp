@@ -32,10 +32,12 @@ class VocabStart final : public PromptSource {
   std::vector<Draft> next(std::int64_t count) override {
     std::vector<Draft> drafts;
     for (std::int64_t i = 0; i < count; ++i) {
-      const std::int64_t token = tokens_[order_.next()];
-      drafts.push_back({.item = {.fields = {}, .tokens = {token}},
-                        .completion = {},
-                        .greedy_tokens = random_integer(random_, options_.greedy_min, options_.greedy_max)});
+      Draft& draft = drafts.emplace_back();
+      draft.greedy_tokens = random_integer(random_, options_.greedy_min, options_.greedy_max);
+      const std::int64_t tokens = options_.tokens_min == options_.tokens_max
+                                      ? options_.tokens_min
+                                      : random_integer(random_, options_.tokens_min, options_.tokens_max);
+      for (std::int64_t t = 0; t < tokens; ++t) draft.item.tokens.push_back(tokens_[order_.next()]);
     }
     return drafts;
   }

@@ -177,6 +177,17 @@ torch::Tensor CausalLm::hidden_of_embeddings(const torch::Tensor& embeddings, co
   return norm_->forward(x);
 }
 
+torch::Tensor CausalLm::through_layers(torch::Tensor state, std::span<const std::int64_t> layers) const {
+  const std::int64_t width = state.size(1);
+  LayerInputs inputs;
+  inputs.causal = width > 1;
+  if (!position_embedding_) {
+    inputs.rotation = rotation(at::arange(width, state.options().dtype(torch::kInt64)).unsqueeze(0));
+  }
+  for (const std::int64_t layer : layers) state = layers_.at(static_cast<std::size_t>(layer))->forward(state, inputs);
+  return state;
+}
+
 torch::Tensor CausalLm::head(const torch::Tensor& hidden) const {
   return head_ ? head_->forward(hidden) : kernels::linear(hidden, embedding_->weight().to(hidden.scalar_type()));
 }

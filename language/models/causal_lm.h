@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,9 @@ class CausalLm : public torch::nn::Module {
                                      const ForwardOptions& options = {}) const;
   // [..., H] -> logits [..., V], in the dtype of `hidden`.
   torch::Tensor head(const torch::Tensor& hidden) const;
+  // Some layers alone, in the order named: the state before the first [N, T, H], unpadded, to that behind the last.
+  torch::Tensor through_layers(torch::Tensor state, std::span<const std::int64_t> layers) const;
+  torch::Tensor final_norm(const torch::Tensor& state) const { return norm_->forward(state); }  // what `head` expects
   torch::Tensor logits(const TokenBatch& batch, const ForwardOptions& options = {}) const {
     return head(hidden(batch, options));
   }

@@ -1,6 +1,7 @@
 """drystill evaluate, convert, list and tokenize for language models: finished runs of every kind of student, what is
 missing said well, folders that load again."""
 import json
+import os
 import pathlib
 import shutil
 import struct
@@ -89,6 +90,37 @@ def check_convert(world):
     expect("convert of nothing", drystill("convert", world.folder / "none", world.folder / "new"), 3, "none")
 
 
+def check_bfloat16_without_its_instructions(world):
+    """LibTorch is told that the processor has AVX2 only: the run computes in float32 and says so."""
+    old_processor = os.environ | {"ATEN_CPU_CAPABILITY": "avx2"}
+
+    def losses(name, bfloat16):
+        out = world.folder / name
+        result = drystill("distill", world.config, "--set", "loop.epochs=1", "--set", f"precision.bfloat16={bfloat16}",
+                          "--out", out, env=old_processor)
+        expect(name, result, 0)
+        warned = "precision.bfloat16" in result.stderr and "float32" in result.stderr
+        check(name, warned == (bfloat16 == "true"), result.stderr)
+        return [json.loads(line)["values"] for line in (out / "metrics.jsonl").read_text().splitlines()]
+
+    check("bfloat16 without AVX-512", losses("half", "true") == losses("single", "false"), "other numbers than float32")
+
+
+def check_prune(world):
+    out = world.folder / "pruned"
+    found = answer("prune", world.teacher, "--keep", 1, "--texts", 4, "--tokens", 16, "--out", out)
+    check("prune", len(found["layers"]) == 1 and len(found["dropped"]) > 0, found)
+    check("prune", sorted(found["layers"] + [drop["layer"] for drop in found["dropped"]]) ==
+          list(range(len(found["dropped"]) + 1)), found)
+    check("prune", all(drop["kl"] > 0 for drop in found["dropped"]), found)
+    check("prune", json.loads((out / "config.json").read_text())["num_hidden_layers"] == 1, "not one layer")
+    check("prune", len(answer("generate", out, "--prompt", "To be", "--raw", "--max-new-tokens", 4)["ids"]) > 0)
+    again = answer("prune", world.teacher, "--keep", 1, "--texts", 4, "--tokens", 16)
+    check("prune twice", again == found, f"{again}, first {found}")
+    expect("prune onto what is there", drystill("prune", world.teacher, "--keep", 1, "--out", out), 2, "pruned")
+    expect("prune to more layers", drystill("prune", world.teacher, "--keep", 99), 2, "99")
+
+
 def check_adversary_options(world):
     def config(*settings):
         sets = [part for setting in settings for part in ("--set", setting)]
@@ -122,6 +154,8 @@ def main():
         world = LanguageWorld(name)
         check_evaluate(world)
         check_convert(world)
+        check_prune(world)
+        check_bfloat16_without_its_instructions(world)
         check_adversary_options(world)
         check_names()
     print("\n".join(failures) or "ok")

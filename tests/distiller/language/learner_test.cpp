@@ -211,14 +211,58 @@ TEST(LanguageLearner, HiddenStatisticsAreThoseOfTheTokens) {
   }
 }
 
+// The step by hand, with another term's pairs before its own: distances relative to the teacher's states, masked and
+// averaged as the loss of a token is, in micro-batches as in one batch.
+TEST(LanguageLearner, HiddenStatesAreThoseOfTheTokens) {
+  for (const std::int64_t micro_batch : {8, 1}) {
+    auto options = options_with(micro_batch);
+    options.loss.divergence_weight = 0;
+    options.loss.cross_entropy = 1e-30;
+    options.loss.hidden_statistics = HiddenStatisticsOptions{.weight = 0, .layers = {{0, 1}}};
+    options.loss.hidden_states = HiddenStatesOptions{.weight = 0.5, .layers = {{1, 2}, {0, 1}}};
+    options.loss.skip_first = 1;
+    options.optimizer = SgdOptions{.learning_rate = 1, .momentum = 0, .weight_decay = 0};
+    Fixture fixture(options), by_hand(options);
+    const std::vector<Sequence> sequences = {kSequences[0], kSequences[1]};
+    fixture.step(sequences);
+
+    const auto states = [&](const language::CausalLm& model, Side side) {
+      const PackedView view = pack(sequences, side, torch::kCPU);
+      std::vector<torch::Tensor> all;
+      model.hidden(view.tokens, {.layer_states = &all});
+      for (auto& one : all) one = predicting_states(one, view).index_select(0, torch::tensor({1, 3, 4, 5}));
+      return all;
+    };
+    const auto teacher = states(*tiny_language_model(1), Side::kTeacher);
+    const auto student = states(*by_hand.student.model(), Side::kStudent);
+    torch::Tensor loss = torch::zeros({});
+    for (const auto& [of_teacher, of_student] : {std::pair{1, 2}, std::pair{0, 1}}) {
+      const auto t = teacher[of_teacher].detach();
+      loss = loss + ((t - student[of_student]).square().sum(1) / t.square().sum(1)).mean();
+    }
+    (loss / 2 * 0.5).backward();
+    for (std::size_t i = 0; i < by_hand.student.trainable().size(); ++i) {
+      const auto& mine = by_hand.student.trainable()[i];
+      if (!mine.grad().defined()) continue;  // the output head
+      const auto expected = mine.detach() - mine.grad();
+      EXPECT_LT((fixture.student.trainable()[i] - expected).abs().max().item<double>(), 1e-4);
+    }
+  }
+}
+
+TEST(LayerPairs, OfKeptLayersAreWhatTheNextLayerReads) {
+  const std::vector<std::int64_t> kept = {0, 1, 4};
+  EXPECT_EQ(pairs_of_kept_layers(kept, 6), (std::vector<LayerPair>{{1, 1}, {4, 2}, {6, 3}}));
+}
+
 TEST(LayerPairs, AreSpreadEvenlyAndMustExist) {
   const auto teacher = drystill::testing::tiny_transformer(8), student = drystill::testing::tiny_transformer(2);
-  EXPECT_EQ(layer_pairs({}, teacher, student), (std::vector<LayerPair>{{4, 1}, {8, 2}}));
-  EXPECT_THROW(layer_pairs({.layers = {{9, 1}}}, teacher, student), ConfigError);
-  EXPECT_THROW(layer_pairs({.layers = {{1, 3}}}, teacher, student), ConfigError);
+  EXPECT_EQ(layer_pairs("key", {}, teacher, student), (std::vector<LayerPair>{{4, 1}, {8, 2}}));
+  EXPECT_THROW(layer_pairs("key", {{9, 1}}, teacher, student), ConfigError);
+  EXPECT_THROW(layer_pairs("key", {{1, 3}}, teacher, student), ConfigError);
   auto wider = student;
   wider.hidden_size *= 2;
-  EXPECT_THROW(layer_pairs({}, teacher, wider), ConfigError);
+  EXPECT_THROW(layer_pairs("key", {}, teacher, wider), ConfigError);
 }
 
 TEST(LanguageTeacher, EmaFollowsAnAdapter) {
@@ -285,11 +329,14 @@ TEST(LanguageTeacher, AnEnsembleIsTheMeanOfItsModels) {
 TEST(LanguageTeacher, TermsThatNeedOneModelSaySo) {
   auto hidden = options_with(8), universal = options_with(8);
   hidden.loss.hidden_statistics = HiddenStatisticsOptions{};
+  auto states = options_with(8);
+  states.loss.hidden_states = HiddenStatesOptions{};
   universal.loss.universal_logit = UniversalLogitOptions{};
   const EnsembleTeacher of_logits{
       .others = {{.model = "b"}}, .share = 1, .mean = language::MixtureMean::kLogProbabilities};
   EXPECT_THROW(Fixture(hidden, 2, EnsembleTeacher{.others = {{.model = "b"}}}), ConfigError);
   EXPECT_THROW(Fixture(hidden, 2, TrustRegionTeacher{}), ConfigError);
+  EXPECT_THROW(Fixture(states, 2, TrustRegionTeacher{}), ConfigError);
   EXPECT_THROW(Fixture(universal, 2, EnsembleTeacher{.others = {{.model = "b"}}}), ConfigError);
   EXPECT_GT(Fixture(universal, 2, of_logits).step(kSequences).loss.item<double>(), 0);
 }

@@ -59,6 +59,21 @@ TEST(VocabStartPrompts, TakeEveryOrdinaryTokenOnceARound) {
   EXPECT_NE(first_round, second_round);
 }
 
+TEST(VocabStartPrompts, StartWithAsManyTokensAsAsked) {
+  SourceWorld world;
+  std::set<std::size_t> lengths;
+  Tokens round;
+  const auto source = world.make(VocabStartPrompts{.tokens_min = 2, .tokens_max = 4});
+  while (round.size() < 256) {
+    const Tokens tokens = source->next(1).front().item.tokens;
+    lengths.insert(tokens.size());
+    round.insert(round.end(), tokens.begin(), tokens.end());
+  }
+  EXPECT_EQ(lengths, (std::set<std::size_t>{2, 3, 4}));
+  round.resize(256);  // still every token once before any comes again
+  EXPECT_EQ(std::set<std::int64_t>(round.begin(), round.end()).size(), 256U);
+}
+
 TEST(PreQueryPrompts, AreWhatTheTeacherWritesInTheUsersPlace) {
   SourceWorld world([](std::int64_t n, const Tokens&) {
     return bytes_of(n == 0 ? "  What is dry ice? \nIt is" : n == 1 ? " \t\nsecond line" : "Why?");
