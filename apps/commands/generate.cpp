@@ -63,17 +63,18 @@ void print_results(const std::vector<language::Completion>& completions, const l
 void generate(const GenerateArguments& arguments, const Console& console) {
   language::check_sampling_options(arguments.sampling);
   const language::Tokenizer tokenizer = language::load_tokenizer(arguments.model.model);
-  const language::InferenceEngine engine = load_engine(arguments.model);
+  const LoadedEngine loaded = load_engine(arguments.model);
   const std::vector<std::vector<std::int64_t>> prompts(arguments.batch, prompt_ids(tokenizer, arguments));
 
   const bool stream = arguments.batch == 1 && !console.json;
   language::StreamingDecoder decoder(tokenizer, true);
   language::GenerateContext context;
+  context.prefix = loaded.before();
   context.batch = arguments.batch;
   context.decode = [&](std::span<const std::int64_t> ids) { return tokenizer.decode(ids, true); };
   if (stream) context.on_token = [&](const language::TokenEvent& event) { print_text(decoder.push(event.id)); };
   const auto start = std::chrono::steady_clock::now();
-  const auto completions = language::generate(engine, prompts, arguments.sampling, context);
+  const auto completions = language::generate(loaded.engine, prompts, arguments.sampling, context);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (stream) {
     print_text(decoder.finish() + "\n");

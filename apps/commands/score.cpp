@@ -40,11 +40,11 @@ std::vector<std::int64_t> ids_of_line(const std::string& line, const std::string
   return ids;
 }
 
-std::vector<float> scores_of(const language::InferenceEngine& engine, const std::vector<std::int64_t>& ids,
+std::vector<float> scores_of(const LoadedEngine& loaded, const std::vector<std::int64_t>& ids,
                              const std::string& place) {
   if (ids.empty()) return {};
   try {
-    return engine.token_log_probs(ids);
+    return loaded.engine.token_log_probs(ids, loaded.before());
   } catch (const InputError& error) {
     throw InputError(place + ": " + error.what());
   }
@@ -59,14 +59,14 @@ void score(const ScoreArguments& arguments, const Console& console) {
   if (!file) throw InputError(path + ": cannot be read");
   std::optional<language::Tokenizer> tokenizer;
   if (!arguments.text_file.empty()) tokenizer = language::load_tokenizer(arguments.model.model);
-  const language::InferenceEngine engine = load_engine(arguments.model);
+  const LoadedEngine loaded = load_engine(arguments.model);
 
   std::string line;
   for (std::int64_t number = 1; std::getline(file, line); ++number) {
     if (const int signal = stop_requested()) throw Interrupted(signal);
     const std::string place = path + ":" + std::to_string(number);
     const auto ids = tokenizer ? tokenizer->encode(line, {.add_special = true}) : ids_of_line(line, place);
-    const std::vector<float> log_probs = scores_of(engine, ids, place);
+    const std::vector<float> log_probs = scores_of(loaded, ids, place);
     if (console.json) {
       console.print(nlohmann::ordered_json{{"ids", ids}, {"log_probabilities", log_probs}}.dump());
     } else {

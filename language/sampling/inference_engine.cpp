@@ -160,9 +160,10 @@ torch::Tensor InferenceEngine::forward(std::span<const TokenRun> runs) const {
   return decoder.logits(last);
 }
 
-std::vector<float> InferenceEngine::token_log_probs(std::span<const std::int64_t> ids) const {
+std::vector<float> InferenceEngine::token_log_probs(std::span<const std::int64_t> ids,
+                                                    const PrefixKeyValues* prefix) const {
   const PackedDecoder& decoder = parts_->decoder;
-  Sequence sequence = start();
+  Sequence sequence = prefix == nullptr ? start() : start(*prefix);
   const TokenRun run{&sequence, ids};
   const std::vector<TokenRow> rows = parts_->append({&run, 1});
   const std::int64_t vocabulary = decoder.options().vocab_size, blocks = kernels::logit_block_count(vocabulary);

@@ -59,8 +59,8 @@ class InferenceEngine {
   // model has positions; the sequences are then as they were.
   torch::Tensor forward(std::span<const TokenRun> runs) const;
 
-  // log p(ids[t] | ids[0 : t]) for t >= 1, float32, natural: one less than there are ids.
-  std::vector<float> token_log_probs(std::span<const std::int64_t> ids) const;
+  // log p(ids[t] | ids[0 : t]) for t >= 1, float32, natural: one less than there are ids. prefix: stands before them.
+  std::vector<float> token_log_probs(std::span<const std::int64_t> ids, const PrefixKeyValues* prefix = nullptr) const;
 
   const TransformerOptions& options() const;
   torch::ScalarType dtype() const;

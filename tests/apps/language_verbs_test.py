@@ -31,6 +31,25 @@ def answer(*arguments):
     return json.loads(result.stdout)
 
 
+def check_adapters(world, parts):
+    """generate and score with what was trained over the whole teacher are not those of the teacher."""
+    texts = ["--text", world.text, "--threads", 1]
+    scored = [drystill("score", world.teacher, *texts).stdout]
+    for name, trainable in parts.items():
+        run = world.folder / f"{name}_over_teacher"
+        answer("distill", world.config, "--set", "loop.epochs=1", "--set", "optimizer.learning_rate=0.01", "-q",
+               "--set", "student.layers=[0, 1, 2, 3]", *trainable, "--out", run)
+        adapter = ["--adapter", run / "student"]
+        result = drystill("score", world.teacher, *adapter, *texts)
+        expect(f"score with {name}", result, 0)
+        scored.append(result.stdout)
+        written = answer("generate", world.teacher, *adapter, "--prompt", "To be", "--raw", "--max-new-tokens", 8)
+        check(f"generate with {name}", len(written["ids"]) > 0, written)
+    check("score with adapters", len(set(scored)) == 3, "the same as without")
+    expect("score with no adapter", drystill("score", world.teacher, "--adapter", world.teacher, *texts), 3,
+           "adapter_config.json", "kv_prefix.safetensors")
+
+
 def check_evaluate(world):
     short = ["--set", "loop.epochs=1", "--set", "optimizer.learning_rate=0.01", "-q"]
     lora = ["--set", "trainable.method=lora", "--set", "trainable.rank=2"]
@@ -48,6 +67,7 @@ def check_evaluate(world):
         check(f"evaluate {name}", found["test_tokens"] == 4 * 31, found)
         named = answer("evaluate", world.config, "--model", run / "student", *trainable)
         check(f"evaluate {name} by --model", named == found, f"{named}, of the run {found}")
+    check_adapters(world, {"lora": lora, "prefix": prefix})
     kinds = {answer("evaluate", world.folder / name)["kl"] for name in ("all", "lora", "prefix")}
     check("evaluate", len(kinds) == 3, f"different students have the same divergence: {kinds}")
 
