@@ -25,7 +25,7 @@ TABLES = [
     ("Data-free against real text, facts", "facts_", INPUTS, [KL, OLD, READING]),
     ("Curriculum, Markov", "markov_", ORDERS, [KL, TRUTH]),
     ("Curriculum, facts", "facts_", {k: v for k, v in ORDERS.items() if k != "hardest"}, [KL, OLD, READING]),
-    ("On-policy, sums", "on_policy_", {"teacher": "teacher", "fixed": "nobody: the true answers", "student": "student",
+    ("On-policy, sums", "on_policy_", {"fixed": "nobody: the true answers", "teacher": "teacher", "student": "student",
                                        "mixture": "student or teacher", "student_reverse": "student, reverse KL"}, SUMS),
     ("Forgetting, facts", "facts_", {"cross_entropy": "cross-entropy on answers",
                                      "cross_entropy_text": "cross-entropy on sentences",
@@ -35,7 +35,7 @@ TABLES = [
 ]
 BASES = [("teachers/markov", "above_truth", "KL to the chain itself, nats", 1),
          ("teachers/sums", "answers_sums", "right answers, %", 100),
-         ("starts/sums", "answers_sums", "right answers, %", 100),
+         ("starts/sums", "answers_sums", "right answers of the first 100, %", 100),
          ("teachers/facts", "answers_old", "old facts, %", 100), ("teachers/facts", "answers_new", "new facts, %", 100),
          ("teachers/facts", "answers_reading", "reading from a context, %", 100)]
 
