@@ -4,7 +4,7 @@ smaller student (no weights), text and records. Needs Python's standard library 
 
     tools/tiny_worlds.py OUT [--world markov|sums|facts|all] [--seed N]
 
-OUT/<world>/teacher, student   config.json, tokenizer.json, tokenizer_config.json: a llama of 2 to 3 layers
+OUT/<world>/teacher, student   config.json, tokenizer.json, tokenizer_config.json: a llama of two layers
 OUT/<world>/train.txt, held_out.txt   text, a document a line; the line break is the beginning-of-text token
 OUT/<world>/*.jsonl            records: prompt, completion, reference (and, in facts, the context)
 OUT/<world>/truth.json         what is known: markov: nats a token of held_out.txt under the chain that wrote it
