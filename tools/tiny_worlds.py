@@ -4,13 +4,13 @@ smaller student (no weights), text and records. Needs Python's standard library 
 
     tools/tiny_worlds.py OUT [--world markov|sums|facts|all] [--seed N]
 
-OUT/<world>/teacher, student   config.json, tokenizer.json, tokenizer_config.json: a llama of 2 to 3 layers
+OUT/<world>/teacher, student   config.json, tokenizer.json, tokenizer_config.json: a llama of two layers
 OUT/<world>/train.txt, held_out.txt   text, a document a line; the line break is the beginning-of-text token
 OUT/<world>/*.jsonl            records: prompt, completion, reference (and, in facts, the context)
 OUT/<world>/truth.json         what is known: markov: nats a token of held_out.txt under the chain that wrote it
 
 markov  letters of a second-order Markov chain: every pair of letters has four successors
-sums    column-wise addition with written-out carries, least significant column first, 6 columns:
+sums    column-wise addition with written-out carries, least significant column first, 12 columns:
         "58,47,36,...:" -> "31,21,01,..." is a digit and a carry for every column
 facts   "know ann rome", "find ann rome": some facts for the weights, some that are only ever read in a context
 """
@@ -117,7 +117,7 @@ def write_markov(folder, rng, letters="abcdefghij", line_end=0.02):
         write_model(folder / name, letters, [], layers, hidden, 256)
 
 
-def addition(rng, columns=6):
+def addition(rng, columns=12):
     a, b = ([rng.randrange(10) for _ in range(columns)] for _ in range(2))
     carry, steps = 0, []
     for x, y in zip(a, b):
@@ -159,12 +159,13 @@ def write_facts(folder, rng):
     new = {name: rng.choice(CITIES) for name in names[20:36]}
     ask = "find {}".format
 
+    # A name has one of three places in a context. Where it was at any place, a question could only be answered by
+    # comparing names, which models of this size did not learn within a minute.
+    groups = [names[place::3] for place in range(3)]
+
     def random_facts(name=None, city=None):
-        """Three names with cities, one of them as given, in any order."""
-        chosen = [(other, rng.choice(CITIES)) for other in rng.sample([n for n in names if n != name], 3)]
-        if name is not None:
-            chosen[0] = name, city
-        return rng.sample(chosen, 3)
+        """A fact a place; one of them as given."""
+        return [(name, city) if name in group else (rng.choice(group), rng.choice(CITIES)) for group in groups]
 
     def context(facts):
         return "know " + " . ".join(f"{name} {city}" for name, city in facts) + " ."
@@ -176,7 +177,7 @@ def write_facts(folder, rng):
         if kind < 0.4:
             return f"{ask(name)} {city}"
         facts = random_facts()
-        asked = rng.sample(facts, rng.randrange(1, 4))
+        asked = rng.choices(facts, k=4)
         return context(facts) + " " + " . ".join(f"{ask(name)} {city}" for name, city in asked)
 
     for name, count in (("train", 40_000), ("held_out", 1_000)):
@@ -187,7 +188,8 @@ def write_facts(folder, rng):
     reading = []
     for _ in range(200):
         facts = random_facts()
-        reading.append(question(f"{context(facts)} {ask(facts[0][0])}", " " + facts[0][1]))
+        name, city = rng.choice(facts)
+        reading.append(question(f"{context(facts)} {ask(name)}", " " + city))
     write_records(folder / "reading.jsonl", reading)
     taught = []
     for name, city in sorted(new.items()):

@@ -18,15 +18,15 @@ INPUTS = {"real": "real text", "bos": "bos", "vocab_start": "vocab_start", "rand
 ORDERS = {"bos": "none", "easy_first": "window, easy first",
           "hardest": "always the hardest third", "self_paced": "self-paced (soft)"}
 KL, TRUTH = ("kl", "KL to the teacher, nats", 1, 4), ("above_truth", "KL to the chain itself, nats", 1, 4)
-SUMS = ("answers_sums", "right answers, %", 100, 1)
+SUMS = [("answers_sums@20", "right answers after 20 steps, %", 100, 1), ("answers_sums", "after 200 steps, %", 100, 1)]
 OLD, READING = ("answers_old", "facts, %", 100, 1), ("answers_reading", "reading from a context, %", 100, 1)
 TABLES = [
     ("Data-free against real text, Markov", "markov_", INPUTS, [KL, TRUTH]),
     ("Data-free against real text, facts", "facts_", INPUTS, [KL, OLD, READING]),
     ("Curriculum, Markov", "markov_", ORDERS, [KL, TRUTH]),
     ("Curriculum, facts", "facts_", {k: v for k, v in ORDERS.items() if k != "hardest"}, [KL, OLD, READING]),
-    ("On-policy, sums", "on_policy_", {"teacher": "teacher", "fixed": "nobody: the true answers", "student": "student",
-                                       "mixture": "student or teacher", "student_reverse": "student, reverse KL"}, [SUMS]),
+    ("On-policy, sums", "on_policy_", {"fixed": "nobody: the true answers", "teacher": "teacher", "student": "student",
+                                       "mixture": "student or teacher", "student_reverse": "student, reverse KL"}, SUMS),
     ("Forgetting, facts", "facts_", {"cross_entropy": "cross-entropy on answers",
                                      "cross_entropy_text": "cross-entropy on sentences",
                                      "context_distillation": "context distillation",
@@ -35,17 +35,17 @@ TABLES = [
 ]
 BASES = [("teachers/markov", "above_truth", "KL to the chain itself, nats", 1),
          ("teachers/sums", "answers_sums", "right answers, %", 100),
-         ("starts/sums", "answers_sums", "right answers, %", 100),
+         ("starts/sums", "answers_sums", "right answers of the first 100, %", 100),
          ("teachers/facts", "answers_old", "old facts, %", 100), ("teachers/facts", "answers_new", "new facts, %", 100),
          ("teachers/facts", "answers_reading", "reading from a context, %", 100)]
 
 
-def last_evaluation(run):
-    """The metrics of the run's last step; nothing where it is not finished."""
+def evaluation(run, step=None):
+    """The metrics after that step, or the last; nothing where the run is not finished."""
     if not (run / "result.json").exists():
         return {}
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [line["values"] for line in lines if line["group"] == "evaluation"][-1]
+    return [line["values"] for line in lines if line["group"] == "evaluation" and step in (None, line["step"])][-1]
 
 
 def interval(values, digits):
@@ -61,7 +61,8 @@ def truth_of(seed):
 
 
 def value_of(seed, run, metric):
-    values = last_evaluation(seed / run)
+    metric, _, step = metric.partition("@")
+    values = evaluation(seed / run, int(step) if step else None)
     if metric == "above_truth":  # KL(chain || model): cross-entropy less the chain's own, on the same text
         return math.log(values["perplexity"]) - truth_of(seed) if values else None
     return values.get(metric)
