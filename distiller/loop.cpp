@@ -1,5 +1,7 @@
 #include "distiller/loop.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 
 #include "core/error.h"
@@ -49,6 +51,14 @@ std::int64_t restore(const LoopParts& parts, Window& window, const State& state)
   return reader.integer("step");
 }
 
+// A threshold that every loss passes gives all samples the weight 0: the run goes on and learns nothing.
+void warn_of_no_weight(journal::Journal& journal, std::int64_t step, std::int64_t steps, double threshold) {
+  journal.warning(fmt::format(
+      "curriculum: no sample of the last {} steps (to step {}) had a weight above 0, so nothing was learnt from them: "
+      "every loss is above the threshold, now {:.4g}; raise curriculum.threshold or curriculum.threshold_per_step",
+      steps, step, threshold));
+}
+
 bool due(std::int64_t step, std::int64_t every_epochs, const LoopOptions& options) {
   return every_epochs > 0 && step % (every_epochs * options.epoch_steps) == 0;
 }
@@ -75,6 +85,7 @@ RunResult run_loop(const LoopOptions& options, const LoopParts& parts) {
   };
 
   RunResult result;
+  bool warned = false;
   parts.progress.start(total, step);
   while (step < total) {
     const curriculum::StagePlan plan = parts.scheduler.plan(step);
@@ -106,6 +117,10 @@ RunResult run_loop(const LoopOptions& options, const LoopParts& parts) {
       parts.journal.record(step, "train", metrics);
       if (auto source = parts.source.take_metrics(); !source.empty()) parts.journal.record(step, "generator", source);
       parts.progress.update(step, {{"loss", mean_loss}});
+      if (window.weight == 0 && plan.pacing != curriculum::Pacing::kNone && !warned) {
+        warn_of_no_weight(parts.journal, step, window.steps, plan.easy_threshold);
+        warned = true;
+      }
       window = {};
     }
     const bool last = step == total;

@@ -36,13 +36,15 @@ class Sum final : public Learner {
     total = total * 0.9 + batch.inputs.item<double>();
     if (plan.step == fail_at) total = std::numeric_limits<double>::quiet_NaN();
     if (plan.step == stop_at) request_stop(SIGTERM);
-    return {.loss = torch::tensor(total, torch::kFloat64), .sample_losses = {}, .sample_weights = torch::ones({1})};
+    return {
+        .loss = torch::tensor(total, torch::kFloat64), .sample_losses = {}, .sample_weights = torch::full({1}, weight)};
   }
   double learning_rate() const override { return 0.1; }
   void save(StateWriter writer) const override { writer.real("total", total); }
   void load(const StateReader& reader) override { total = reader.real("total"); }
 
   double total = 0;
+  double weight = 1;
   std::int64_t fail_at = -1;
   std::int64_t stop_at = -1;
 };
@@ -61,14 +63,15 @@ class Loop : public ::testing::Test {
   }
 
   // One process's share of a run in `folder`.
-  RunResult run(const std::filesystem::path& folder, Sum& learner) {
+  RunResult run(const std::filesystem::path& folder, Sum& learner,
+                const curriculum::SchedulerOptions& curriculum = curriculum::ConstantOptions{}) {
     auto run_folder = journal::RunFolder::create(folder, journal::OnExists::kResume, {});
     journal::Journal journal(run_folder);
     std::ostringstream sink;
     const auto progress = make_progress({.quiet = true}, sink, [] { return 0.0; });
     SeedStreams seeds(11);
     Draws source(seeds);
-    const auto scheduler = curriculum::make_scheduler(curriculum::ConstantOptions{}, options().total_steps(), 7);
+    const auto scheduler = curriculum::make_scheduler(curriculum, options().total_steps(), 7);
     return run_loop(options(), {.source = source,
                                 .learner = learner,
                                 .scheduler = *scheduler,
@@ -105,6 +108,21 @@ TEST_F(Loop, RunsToTheEndAndReportsTheLastStep) {
   EXPECT_EQ(result.steps, 35);
   ASSERT_EQ(result.last_evaluation.size(), 1U);
   EXPECT_DOUBLE_EQ(result.last_evaluation[0].second, learner.total);
+}
+
+TEST_F(Loop, SaysOnceThatAPacedRunLearnsNothing) {
+  const auto warnings = [&](const std::string& name, double weight, const curriculum::SchedulerOptions& curriculum) {
+    Sum learner;
+    learner.weight = weight;
+    run(folder_ / name, learner, curriculum);
+    std::ifstream log(folder_ / name / "log.txt");
+    int count = 0;
+    for (std::string line; std::getline(log, line);) count += line.find("curriculum.threshold") != std::string::npos;
+    return count;
+  };
+  EXPECT_EQ(warnings("nothing", 0, curriculum::SelfPacedOptions{}), 1);
+  EXPECT_EQ(warnings("something", 0.1, curriculum::SelfPacedOptions{}), 0);
+  EXPECT_EQ(warnings("unpaced", 0, curriculum::ConstantOptions{}), 0);
 }
 
 TEST_F(Loop, StoppedBySignalsAndResumedItEqualsTheUninterruptedRun) {
