@@ -1,6 +1,5 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
-#include <ATen/Version.h>
 #include <ATen/ops/bmm.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -8,6 +7,7 @@
 #include <cmath>
 #include <vector>
 
+#include "core/device.h"
 #include "kernels/cpu/capability.h"
 #include "kernels/cpu/transformer_vec.h"
 #include "kernels/second_order.h"
@@ -75,7 +75,7 @@ bool is_for_matrices(const torch::Tensor& query, const torch::Tensor& key) {
   const auto t = query.size(1);
   return query.is_cpu() && query.scalar_type() == torch::kBFloat16 && key.size(1) == t && t >= 16 &&
          query.size(0) * query.size(2) * t * t <= kMaxProbabilities && cpu::has_fast_path(torch::kBFloat16) &&
-         at::globalContext().userEnabledMkldnn() && at::Context::hasMKLDNN() && at::get_cpu_capability() == "AVX512";
+         at::globalContext().userEnabledMkldnn() && at::Context::hasMKLDNN() && has_fast_bfloat16(query.device());
 }
 
 }  // namespace

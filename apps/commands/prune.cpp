@@ -6,7 +6,6 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -73,11 +72,10 @@ void prune(const PruneArguments& arguments, const Console& console) {
       });
   progress->finish();
 
-  const std::map<std::string, std::string> metadata{
-      {"drystill.layers", fmt::format("{}", fmt::join(found.kept, ", "))}};
+  const std::string layers = fmt::format("{}", fmt::join(found.kept, ", "));
   if (!arguments.out.empty()) {
     language::save_language_model(arguments.out, *language::make_from_layers(*loaded.model, found.kept),
-                                  arguments.model, metadata);
+                                  arguments.model, {{"drystill.layers", layers}});
   }
   if (console.json) {
     nlohmann::ordered_json drops = nlohmann::json::array();
@@ -87,7 +85,7 @@ void prune(const PruneArguments& arguments, const Console& console) {
   }
   for (const auto& layer : found.dropped)
     console.print(fmt::format("without {:3}: KL {:.3f}", layer.layer, layer.divergence));
-  console.print(fmt::format("layers: [{}]", fmt::join(found.kept, ", ")));
+  console.print("layers: [" + layers + "]");
 }
 
 }  // namespace

@@ -35,8 +35,7 @@ LanguageLearnerOptions learner_options(const DistillLanguageModel& options, cons
 class LanguageLearner final : public Learner {
  public:
   // `student` outlives the learner. teacher: null where the sequences know its likeliest words, or where the loss is
-  // cross-entropy alone. ConfigError for layers of hidden_statistics or hidden_states that are
-  // not there.
+  // cross-entropy alone. ConfigError for layers of hidden_statistics or hidden_states that are not there.
   LanguageLearner(const LanguageLearnerOptions& options, const LanguageStudent& student,
                   std::unique_ptr<LanguageTeacher> teacher, torch::Device device);
 

@@ -30,8 +30,8 @@ struct AdvantageOptions {
   bool operator==(const AdvantageOptions&) const = default;
 };
 
-// A layer of the teacher and the one of the student that is to be like it. 0 is the embeddings, i the output
-// of the i-th layer.
+// A layer of the teacher and the one of the student that is to be like it. 0 is the embeddings, i the output of the
+// i-th layer.
 struct LayerPair {
   std::int64_t teacher = 0;
   std::int64_t student = 0;
@@ -130,6 +130,8 @@ struct LanguageLossOptions {
     field("aggregation", aggregation, "what a token's loss is averaged over, always for the whole optimizer batch");
     field("skip_first", skip_first, "tokens at the begin of a completion without a loss", at_least(0));
   }
+  // Whether a term needs the teacher itself: its likeliest words, from a file or a bank, are not enough.
+  bool needs_teacher() const { return advantage || hidden_statistics || hidden_states || universal_logit; }
   std::vector<Problem> problems() const {
     const bool something = divergence_weight > 0 || cross_entropy > 0 || (advantage && advantage->weight > 0) ||
                            (universal_logit && universal_logit->weight > 0);

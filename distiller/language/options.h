@@ -160,8 +160,10 @@ inline std::vector<Problem> DistillLanguageModel::problems() const {
     if (uses_divergence && !top_k) {
       return {{"loss", "needs `divergence.support: teacher_top_k` with a cached teacher: its file has no other words"}};
     }
-    if (loss.advantage || loss.hidden_statistics || loss.universal_logit) {
-      return {{"loss", "has a term (advantage, hidden_statistics, universal_logit) that a cached teacher cannot give"}};
+    if (loss.needs_teacher()) {
+      return {{"loss",
+               "has a term (advantage, hidden_statistics, hidden_states, universal_logit) that a cached teacher cannot "
+               "give"}};
     }
     if (replay.capacity > 0) return {{"replay", "has no use with a cached teacher, whose sequences all come back"}};
   }
@@ -173,8 +175,9 @@ inline std::vector<Problem> DistillLanguageModel::problems() const {
     if (!uses_divergence || !top_k || loss.divergence.k > replay_top_k) {
       return {{"replay_top_k", "needs `loss.divergence.support: teacher_top_k` with a k that is not larger"}};
     }
-    if (loss.advantage || loss.hidden_statistics || loss.universal_logit) {
-      return {{"replay_top_k", "cannot give what loss.advantage, hidden_statistics and universal_logit need"}};
+    if (loss.needs_teacher()) {
+      return {{"replay_top_k",
+               "cannot give what loss.advantage, hidden_statistics, hidden_states and universal_logit need"}};
     }
   }
   return {};

@@ -176,6 +176,26 @@ TEST(LanguageLearner, CheckpointedLayersHaveTheSameGradient) {
   }
 }
 
+// States of every layer at the predicting places of the first two of kSequences that have a loss with `skip_first: 1`.
+std::vector<torch::Tensor> counted_states(const language::CausalLm& model, Side side,
+                                          const std::vector<Sequence>& sequences) {
+  const PackedView view = pack(sequences, side, torch::kCPU);
+  std::vector<torch::Tensor> all;
+  model.hidden(view.tokens, {.layer_states = &all});
+  for (auto& one : all) one = predicting_states(one, view).index_select(0, torch::tensor({1, 3, 4, 5}));
+  return all;
+}
+
+// `stepped` is `before` less its gradients: one step of plain descent at the rate 1.
+void expect_one_step_of_sgd(const LanguageStudent& stepped, const LanguageStudent& before) {
+  for (std::size_t i = 0; i < before.trainable().size(); ++i) {
+    const auto& mine = before.trainable()[i];
+    if (!mine.grad().defined()) continue;  // the output head
+    const auto expected = mine.detach() - mine.grad();
+    EXPECT_LT((stepped.trainable()[i] - expected).abs().max().item<double>(), 1e-4);
+  }
+}
+
 // The step by hand: states of both models at the predicting places, composed moments, autograd.
 TEST(LanguageLearner, HiddenStatisticsAreThoseOfTheTokens) {
   auto options = options_with(8);
@@ -188,27 +208,15 @@ TEST(LanguageLearner, HiddenStatisticsAreThoseOfTheTokens) {
   const std::vector<Sequence> sequences = {kSequences[0], kSequences[1]};
   fixture.step(sequences);
 
-  const auto states = [&](const language::CausalLm& model, Side side) {
-    const PackedView view = pack(sequences, side, torch::kCPU);
-    std::vector<torch::Tensor> all;
-    model.hidden(view.tokens, {.layer_states = &all});
-    for (auto& one : all) one = predicting_states(one, view).index_select(0, torch::tensor({1, 3, 4, 5}));
-    return all;
-  };
-  const auto teacher = states(*tiny_language_model(1), Side::kTeacher);
-  const auto student = states(*by_hand.student.model(), Side::kStudent);
+  const auto teacher = counted_states(*tiny_language_model(1), Side::kTeacher, sequences);
+  const auto student = counted_states(*by_hand.student.model(), Side::kStudent, sequences);
   torch::Tensor loss = torch::zeros({});
   for (const auto& [of_teacher, of_student] : {std::pair{1, 2}, std::pair{0, 1}}) {
     const auto &t = teacher[of_teacher], &s = student[of_student];
     loss = loss + (t.var(0, false) - s.var(0, false)).norm() + (t.mean(0) - s.mean(0)).norm();
   }
   (loss / 2 * 0.5).backward();
-  for (std::size_t i = 0; i < by_hand.student.trainable().size(); ++i) {
-    const auto& mine = by_hand.student.trainable()[i];
-    if (!mine.grad().defined()) continue;  // the output head
-    const auto expected = mine.detach() - mine.grad();
-    EXPECT_LT((fixture.student.trainable()[i] - expected).abs().max().item<double>(), 1e-4);
-  }
+  expect_one_step_of_sgd(fixture.student, by_hand.student);
 }
 
 // The step by hand, with another term's pairs before its own: distances relative to the teacher's states, masked and
@@ -226,27 +234,15 @@ TEST(LanguageLearner, HiddenStatesAreThoseOfTheTokens) {
     const std::vector<Sequence> sequences = {kSequences[0], kSequences[1]};
     fixture.step(sequences);
 
-    const auto states = [&](const language::CausalLm& model, Side side) {
-      const PackedView view = pack(sequences, side, torch::kCPU);
-      std::vector<torch::Tensor> all;
-      model.hidden(view.tokens, {.layer_states = &all});
-      for (auto& one : all) one = predicting_states(one, view).index_select(0, torch::tensor({1, 3, 4, 5}));
-      return all;
-    };
-    const auto teacher = states(*tiny_language_model(1), Side::kTeacher);
-    const auto student = states(*by_hand.student.model(), Side::kStudent);
+    const auto teacher = counted_states(*tiny_language_model(1), Side::kTeacher, sequences);
+    const auto student = counted_states(*by_hand.student.model(), Side::kStudent, sequences);
     torch::Tensor loss = torch::zeros({});
     for (const auto& [of_teacher, of_student] : {std::pair{1, 2}, std::pair{0, 1}}) {
       const auto t = teacher[of_teacher].detach();
       loss = loss + ((t - student[of_student]).square().sum(1) / t.square().sum(1)).mean();
     }
     (loss / 2 * 0.5).backward();
-    for (std::size_t i = 0; i < by_hand.student.trainable().size(); ++i) {
-      const auto& mine = by_hand.student.trainable()[i];
-      if (!mine.grad().defined()) continue;  // the output head
-      const auto expected = mine.detach() - mine.grad();
-      EXPECT_LT((fixture.student.trainable()[i] - expected).abs().max().item<double>(), 1e-4);
-    }
+    expect_one_step_of_sgd(fixture.student, by_hand.student);
   }
 }
 

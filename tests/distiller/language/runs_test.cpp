@@ -330,6 +330,9 @@ TEST(LanguageOptions, NameWhatDoesNotGoTogether) {
   cached.loss.advantage = AdvantageOptions{};
   EXPECT_EQ(field_of(cached), "loss");
   cached.loss.advantage.reset();
+  cached.loss.hidden_states = HiddenStatesOptions{};
+  EXPECT_EQ(field_of(cached), "loss");
+  cached.loss.hidden_states.reset();
   cached.replay.capacity = 8;
   EXPECT_EQ(field_of(cached), "replay");
 
@@ -339,6 +342,9 @@ TEST(LanguageOptions, NameWhatDoesNotGoTogether) {
   bank.loss.divergence.support = kernels::TokenSupport::kTeacherTopK;
   bank.loss.divergence.k = 50;
   EXPECT_EQ(field_of(bank), "");
+  bank.loss.hidden_states = HiddenStatesOptions{};
+  EXPECT_EQ(field_of(bank), "replay_top_k");
+  bank.loss.hidden_states.reset();
   bank.teacher.weights = EmaTeacher{};
   EXPECT_EQ(field_of(bank), "replay_top_k");
 
