@@ -32,11 +32,15 @@ vision::ExpectedImages expected_images(const vision::ImageSpec& input) {
 void write_samples(std::int64_t step, generator::Synthesizer& synthesizer, vision::Classifier& teacher,
                    const vision::ImageSpec& input, SeedStreams& seeds, journal::Journal& journal) {
   torch::NoGradGuard no_grad;
-  // Samples for the eye must not move the run's random streams: resuming would differ with another `sample_every`.
+  // Samples for the eye must not move the run: it would go on differently with another `sample_every`.
   State state;
-  seeds.save(StateWriter(state));
+  const StateWriter writer(state);
+  seeds.save(writer.part("seeds"));
+  synthesizer.save(writer.part("synthesizer"));
   const torch::Tensor images = synthesizer.sample(kGridImages).to(torch::kFloat32).clamp(0, 1);
-  seeds.load(StateReader(state));
+  const StateReader reader(state);
+  seeds.load(reader.part("seeds"));
+  synthesizer.load(reader.part("synthesizer"));
 
   const vision::Normaliser normalise(input.mean, input.stddev, images.device());
   const auto probabilities = teacher.forward(normalise(images)).logits.to(torch::kFloat32).softmax(1);
@@ -120,7 +124,7 @@ TrainingResult distill_classifier(const DistillClassifier& options, const RunEnv
   result.model = environment.folder / "student.safetensors";
   vision::save_classifier(result.model, *student.model, student.architecture, teacher.input,
                           provenance(DistillClassifier::kName, options.run, result.loop, kEvaluationPrefix));
-  result.counts = {{"images_synthesized", source.images_synthesized()},
+  result.counts = {{"images_synthesized", synthesizer->images_made()},
                    {"student_parameters", vision::count_parameters(*student.model)},
                    {"teacher_parameters", vision::count_parameters(*teacher.model)}};
   return result;

@@ -81,6 +81,12 @@ struct DistillClassifier {
           "the first student step after a generator step uses its images and the teacher's logits: one forward less");
     field("evaluation", evaluation, "real held-out data for reports only; training never opens it");
   }
+  std::vector<Problem> problems() const {
+    if (reuse_generator_batch && std::holds_alternative<generator::InversionOptions>(generator)) {
+      return {{"reuse_generator_batch", "is for generator networks: inversion hands out every image by itself"}};
+    }
+    return {};
+  }
   bool operator==(const DistillClassifier&) const = default;
 };
 

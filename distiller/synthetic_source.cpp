@@ -30,7 +30,6 @@ Batch SyntheticSource::next(const curriculum::StagePlan& plan) {
   if (plan.step % options_.student_steps_per_generator_step == 0) {
     const std::int64_t count = options_.generator_batch > 0 ? options_.generator_batch : options_.batch;
     auto report = synthesizer_.improve({count, plan.adversarial_weight});
-    images_synthesized_ += count;
     newest_terms_.clear();
     newest_terms_.emplace_back("loss", report.loss.item<double>());
     for (const auto& [name, value] : report.terms) newest_terms_.emplace_back(name, value.item<double>());
@@ -56,7 +55,6 @@ Batch SyntheticSource::next(const curriculum::StagePlan& plan) {
   }
   if (reused < fresh_count || fresh.empty()) {
     fresh.push_back(synthesizer_.sample(fresh_count - reused));
-    images_synthesized_ += fresh_count - reused;
   }
   torch::Tensor images = fresh.size() == 1 ? fresh.front() : torch::cat(fresh);
 
@@ -89,14 +87,12 @@ Metrics SyntheticSource::take_metrics() {
 void SyntheticSource::save(StateWriter writer) const {
   synthesizer_.save(writer.part("synthesizer"));
   bank_.save(writer.part("bank"));
-  writer.integer("images_synthesized", images_synthesized_);
   save_metrics(writer, "term", newest_terms_);
 }
 
 void SyntheticSource::load(const StateReader& reader) {
   synthesizer_.load(reader.part("synthesizer"));
   bank_.load(reader.part("bank"), device_);
-  images_synthesized_ = reader.integer("images_synthesized");
   newest_terms_ = load_metrics(reader, "term");
 }
 

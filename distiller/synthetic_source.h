@@ -32,9 +32,6 @@ class SyntheticSource final : public InputSource {
   void save(StateWriter writer) const override;
   void load(const StateReader& reader) override;
 
-  // Fresh images made so far, the generator's own batches included.
-  std::int64_t images_synthesized() const { return images_synthesized_; }
-
  private:
   SyntheticSourceOptions options_;
   generator::Synthesizer& synthesizer_;
@@ -45,7 +42,6 @@ class SyntheticSource final : public InputSource {
   at::Generator replay_draws_;
   curriculum::ReplayBank bank_;
   Metrics newest_terms_;
-  std::int64_t images_synthesized_ = 0;
 };
 
 }  // namespace drystill::distiller

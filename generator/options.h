@@ -101,6 +101,63 @@ struct GenerativeOptions {
   bool operator==(const GenerativeOptions&) const = default;
 };
 
-using SynthesizerOptions = std::variant<GenerativeOptions>;
+// What pixels begin as: kNoise is uniform in [0, 1]; kShapes are overlapping shapes on black (generator/shapes.h).
+enum class Start { kNoise, kShapes };
+constexpr auto enum_names(Start) {
+  return std::to_array<std::string_view>({"noise", "shapes"});
+}
+
+// What the teacher should see in an image: kClass is one class (DeepInversion), the classes in turn; kDirichlet is a
+// soft target with the teacher's own similarities between classes (ZSKD, generator/soft_targets.h).
+enum class TargetKind { kNone, kClass, kDirichlet };
+constexpr auto enum_names(TargetKind) {
+  return std::to_array<std::string_view>({"none", "class", "dirichlet"});
+}
+
+struct TargetOptions {
+  TargetKind kind = TargetKind::kDirichlet;
+  double weight = 1;
+  double temperature = 20;
+
+  template <class Field>
+  void visit(Field&& field) {
+    field("kind", kind, "what the teacher should see: none (the objective alone), class, dirichlet");
+    field("weight", weight, "weight of the cross-entropy against it", at_least(0));
+    field("temperature", temperature, "softmax temperature T of the teacher there; the term is T times cross-entropy",
+          positive());
+  }
+  bool operator==(const TargetOptions&) const = default;
+};
+
+// No network: the pixels themselves are optimised, a batch at a time. DeepInversion and ZSKD are points of these
+// options.
+struct InversionOptions {
+  static constexpr std::string_view kKey = "method";
+  static constexpr std::string_view kName = "inversion";
+  Start start = Start::kNoise;
+  std::int64_t steps = 100;
+  std::int64_t keep_every = 0;
+  TargetOptions target;
+  ObjectiveOptions objective{.one_hot = 0, .class_balance = 0};
+  OptimizerOptions optimizer = AdamOptions{.learning_rate = 0.05};
+  bool student_in_eval_mode = true;
+
+  template <class Field>
+  void visit(Field&& field) {
+    field("start", start, "what the pixels begin as: noise, or shapes (overlapping shapes on black)");
+    field("steps", steps, "optimizer steps for a batch of images", at_least(1));
+    field("keep_every", keep_every,
+          "hand out the images on their way as well, every n-th step from the start; 0: only finished ones",
+          at_least(0));
+    field("target", target, "what the teacher should see in each image");
+    field("objective", objective, "what the pixels minimise besides");
+    field("optimizer", optimizer, "the pixels' optimizer, fresh for every batch");
+    field("student_in_eval_mode", student_in_eval_mode,
+          "student's batch norm uses running statistics while images are made");
+  }
+  bool operator==(const InversionOptions&) const = default;
+};
+
+using SynthesizerOptions = std::variant<GenerativeOptions, InversionOptions>;
 
 }  // namespace drystill::generator

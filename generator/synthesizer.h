@@ -36,6 +36,8 @@ class Synthesizer {
   virtual SynthesisReport improve(const SynthesisRequest& request) = 0;
   // Fresh images [count, C, H, W] in unit range, without gradient.
   virtual torch::Tensor sample(std::int64_t count) = 0;
+  // Images made so far, whether anyone took them or not.
+  virtual std::int64_t images_made() const = 0;
   virtual void save(StateWriter writer) const = 0;
   virtual void load(const StateReader& reader) = 0;
   // Sentences a user should see once: a term that this teacher cannot serve, say.

@@ -74,10 +74,17 @@ TokenPredictor::TokenPredictor(const TokenPredictorOptions& options, const Langu
 
 TeacherTokens TokenPredictor::ask_teacher(std::span<const Sequence> sequences) const {
   const torch::NoGradGuard no_grad;
-  const PackedView view = pack(sequences, Side::kTeacher, device_);
   const language::ModelMixture mixture = teacher_->models();
   TeacherTokens tokens;
   tokens.head.shares = mixture.shares;
+  if (states_are_known(sequences) && options_.layers.empty() && mixture.models.size() == 1) {
+    std::vector<torch::Tensor> states;
+    for (const Sequence& sequence : sequences) states.push_back(sequence.teacher_states);
+    const torch::Tensor weight = mixture.models.front()->output_weight().detach();
+    tokens.head.heads.push_back({.hidden = at::cat(states).to(device_), .weight = first_words(weight, teacher_words_)});
+    return tokens;
+  }
+  const PackedView view = pack(sequences, Side::kTeacher, device_);
   for (const language::CausalLm* model : mixture.models) {
     std::vector<torch::Tensor> states;
     const torch::Tensor hidden =

@@ -1,5 +1,6 @@
 #include "distiller/language/rollout_input.h"
 
+#include <ATen/ops/cat.h>
 #include <ATen/ops/stack.h>
 
 #include <algorithm>
@@ -48,7 +49,8 @@ RolloutInput::Rendered RolloutInput::render(const std::vector<generator::Rollout
                       .completion = rollout.completion,
                       .sampler_log_probabilities = rollout.log_probabilities,
                       .importance = rollout.importance,
-                      .weight = rollout.weight};
+                      .weight = rollout.weight,
+                      .teacher_states = rollout.states};
     if (options_.tokenizers && !translate_completion(*options_.tokenizers, rollout.by_student, sequence)) continue;
     if (options_.learn_prompts) learn_prompt(sequence);
     const std::int64_t prompt = std::max(std::ssize(sequence.teacher_prompt), std::ssize(sequence.student_prompt));
@@ -183,6 +185,11 @@ void RolloutInput::save(StateWriter writer) const {
   std::vector<torch::Tensor> rows;
   for (const Sequence& sequence : waiting_) rows.push_back(encode(sequence, row_size(0)));
   if (!rows.empty()) writer.tensor("waiting_rows", at::stack(rows));
+  if (states_are_known(waiting_)) {
+    std::vector<torch::Tensor> states;
+    for (const Sequence& sequence : waiting_) states.push_back(sequence.teacher_states);
+    writer.tensor("waiting_states", at::cat(states));
+  }
   save_metrics(writer, "metric", newest_);
 }
 
@@ -194,6 +201,14 @@ void RolloutInput::load(const StateReader& reader) {
   waiting_.clear();
   if (reader.integer("waiting") > 0) {
     for (const torch::Tensor& row : reader.tensor("waiting_rows").unbind(0)) waiting_.push_back(decode(row));
+  }
+  if (reader.has_tensor("waiting_states")) {
+    const torch::Tensor states = reader.tensor("waiting_states").clone();
+    std::int64_t begin = 0;
+    for (Sequence& sequence : waiting_) {
+      sequence.teacher_states = states.narrow(0, begin, std::ssize(sequence.completion));
+      begin += std::ssize(sequence.completion);
+    }
   }
   newest_ = load_metrics(reader, "metric");
 }

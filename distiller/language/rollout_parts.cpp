@@ -11,6 +11,14 @@ language::ModelMixture authors_of(const LanguageLearner& learner, const language
   return language::alone(student);
 }
 
+// Whether what the teacher's head writes each token from is all that will be asked of it. The bank keeps tokens only,
+// and a micro-batch of which some must be asked is asked whole.
+bool teachers_states_serve(const DistillLanguageModel& options, const RunModels& models) {
+  return options.rollout.author == generator::Author::kTeacher && !options.rollout.adversarial_prefix &&
+         std::holds_alternative<FrozenTeacher>(options.teacher.weights) && models.shared_vocabulary &&
+         options.replay.capacity == 0 && !options.loss.hidden_statistics && !options.loss.hidden_states;
+}
+
 }  // namespace
 
 RolloutParts::RolloutParts(const DistillLanguageModel& options, const RunModels& models, const LanguageStudent& student,
@@ -27,7 +35,8 @@ RolloutParts::RolloutParts(const DistillLanguageModel& options, const RunModels&
       mixed_actor_(authors_, *models.student) {
   if (authors_.models.size() == 1) {
     auto actor = std::make_unique<generator::LanguageActor>(*authors_.models.front(), teacher_encoder_, models.dtype,
-                                                            options.rollout.sampling_batch);
+                                                            options.rollout.sampling_batch, /*prefix=*/nullptr,
+                                                            teachers_states_serve(options, models));
     packed_teacher_ = actor.get();
     teacher_actor_ = std::move(actor);
   } else {

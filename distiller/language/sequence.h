@@ -1,5 +1,7 @@
 #pragma once
 
+#include <torch/types.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <vector>
@@ -20,6 +22,9 @@ struct Sequence {
   std::vector<std::int32_t> top_ids = {};
   std::vector<float> top_log_probabilities = {};
 
+  // What the teacher's head predicts every token of the completion from, [completion, H]; undefined: ask the teacher.
+  torch::Tensor teacher_states = {};
+
   // Two tokenizers only: the completion in the teacher's tokens, and which tokens are compared.
   std::vector<std::int64_t> teacher_completion = {};
   std::vector<std::int32_t> student_places = {};  // ascending, in `completion`
@@ -31,6 +36,13 @@ inline std::int64_t top_k_of(const Sequence& sequence) {
   return sequence.completion.empty() ? 0 : std::ssize(sequence.top_ids) / std::ssize(sequence.completion);
 }
 
+// Whether the teacher need not run for any of them, of which there is at least one.
+template <class Sequences>
+bool states_are_known(const Sequences& sequences) {
+  return !std::empty(sequences) &&
+         std::ranges::all_of(sequences, [](const Sequence& sequence) { return sequence.teacher_states.defined(); });
+}
+
 // Keeps at most `room` tokens of the completion, for either model, with what is known of them.
 inline void cut(Sequence& sequence, std::size_t room) {
   const auto shorten = [](auto& list, std::size_t most) { list.resize(std::min(list.size(), most)); };
@@ -40,6 +52,9 @@ inline void cut(Sequence& sequence, std::size_t room) {
   shorten(sequence.completion, room);
   shorten(sequence.sampler_log_probabilities, room);
   shorten(sequence.importance, room);
+  if (sequence.teacher_states.defined()) {
+    sequence.teacher_states = sequence.teacher_states.narrow(0, 0, std::ssize(sequence.completion));
+  }
   shorten(sequence.teacher_completion, room);
   std::size_t pairs = 0;  // both ascend
   while (pairs < sequence.student_places.size() && sequence.student_places[pairs] < std::ssize(sequence.completion) &&

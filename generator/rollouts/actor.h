@@ -1,5 +1,7 @@
 #pragma once
 
+#include <torch/types.h>
+
 #include <span>
 #include <vector>
 
@@ -12,6 +14,7 @@ struct Written {
   std::vector<std::int64_t> tokens;      // the end token included, where there was one
   std::vector<float> log_probabilities;  // under the distribution sampled from
   bool finished = false;
+  torch::Tensor states = {};  // [tokens, H], what the head predicted each token from; undefined unless kept
 };
 
 // A language model as prompt sources and completion policies see it: something that writes.

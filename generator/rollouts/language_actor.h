@@ -16,9 +16,9 @@ namespace drystill::generator {
 class LanguageActor final : public Actor {
  public:
   // `model` and `encoder` outlive the actor. batch: sequences in progress at once. prefix: what stands before every
-  // prompt, as it is at each `write`; or null.
+  // prompt, as it is at each `write`; or null. keep_states: in what it writes.
   LanguageActor(const language::CausalLm& model, const language::PromptEncoder& encoder, torch::ScalarType dtype,
-                std::int64_t batch, const language::KvPrefix* prefix = nullptr);
+                std::int64_t batch, const language::KvPrefix* prefix = nullptr, bool keep_states = false);
 
   std::vector<Written> write(std::span<const std::vector<std::int64_t>> prompts,
                              const language::SamplingOptions& options) override;
@@ -31,6 +31,7 @@ class LanguageActor final : public Actor {
   torch::ScalarType dtype_;
   std::int64_t batch_;
   const language::KvPrefix* prefix_;
+  bool keep_states_;
   std::optional<language::InferenceEngine> engine_;
 };
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <torch/types.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -23,6 +25,7 @@ struct Rollout {
   std::optional<double> reward;  // 1 accepted, 0 rejected by the verifier; nothing without one
   std::string reason;            // why, in the verifier's words
   double weight = 1;             // of its loss
+  torch::Tensor states;  // [completion, H], what its author's head predicted each token from; undefined: unknown
 };
 
 }  // namespace drystill::generator

@@ -1,5 +1,7 @@
 #include "generator/rollouts/rollout_source.h"
 
+#include <ATen/ops/cat.h>
+
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -20,6 +22,9 @@ void append(Rollout& rollout, const Written& written) {
   rollout.log_probabilities.insert(rollout.log_probabilities.end(), written.log_probabilities.begin(),
                                    written.log_probabilities.end());
   rollout.finished = written.finished;
+  if (written.states.defined()) {
+    rollout.states = rollout.states.defined() ? at::cat({rollout.states, written.states}) : written.states;
+  }
 }
 
 Tokens joined(Tokens prompt, const Tokens& completion) {

@@ -1,14 +1,15 @@
 #pragma once
 
 #include "core/optimizer.h"
+#include "generator/image_objective.h"
 #include "generator/networks/network.h"
 #include "generator/synthesizer.h"
 #include "vision/augment.h"
 
 namespace drystill::generator {
 
-// A network trained beside the student by one objective (generator/objective.h). One step: fresh latents, one generator
-// forward, one teacher forward that serves every term, one student forward where the adversarial weight is not 0.
+// A network trained beside the student by one objective (generator/image_objective.h). One step: fresh latents, one
+// forward of each model that the objective needs, one backward.
 class GenerativeSynthesizer final : public Synthesizer {
  public:
   GenerativeSynthesizer(const GenerativeOptions& options, Models models, SeedStreams& seeds);
@@ -16,9 +17,10 @@ class GenerativeSynthesizer final : public Synthesizer {
   // The first call runs the warm-up steps before its own.
   SynthesisReport improve(const SynthesisRequest& request) override;
   torch::Tensor sample(std::int64_t count) override;
+  std::int64_t images_made() const override { return images_made_; }
   void save(StateWriter writer) const override;
   void load(const StateReader& reader) override;
-  std::vector<std::string> notices() const override;
+  std::vector<std::string> notices() const override { return objective_.notices(); }
 
   Network& network() { return *network_; }
 
@@ -28,12 +30,13 @@ class GenerativeSynthesizer final : public Synthesizer {
 
   GenerativeOptions options_;
   Models models_;
+  ImageObjective objective_;
   vision::Normaliser normalise_;
   at::Generator latents_;
   std::shared_ptr<Network> network_;
   Optimizer optimizer_;
-  bool teacher_has_batch_norm_ = false;
   bool warmed_up_ = false;
+  std::int64_t images_made_ = 0;
 };
 
 }  // namespace drystill::generator

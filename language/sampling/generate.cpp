@@ -1,6 +1,7 @@
 #include "language/sampling/generate.h"
 
 #include <ATen/ops/index_select.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 #include <c10/util/StringUtil.h>
 
@@ -69,6 +70,7 @@ class Generation {
       }
     }
     if (context_.progress) context_.progress->finish();
+    for (std::size_t i = 0; i < kept_states_.size(); ++i) completions_[i].states = at::stack(kept_states_[i]);
     return std::move(completions_);
   }
 
@@ -101,10 +103,22 @@ class Generation {
       run_of_row.push_back(static_cast<std::int64_t>(runs.size()));
       runs.push_back({&active.sequence, active.unseen});
     }
-    torch::Tensor logits = engine_.forward(runs);
+    torch::Tensor states, logits = engine_.forward(runs, context_.keep_states ? &states : nullptr);
     for (const auto& [row, leader] : forks) active_[row].sequence = active_[leader].sequence.fork();
-    if (!forks.empty()) logits = logits.index_select(0, at::tensor(run_of_row, torch::kInt64));
+    if (!forks.empty()) {
+      const torch::Tensor index = at::tensor(run_of_row, torch::kInt64);
+      logits = logits.index_select(0, index);
+      if (states.defined()) states = states.index_select(0, index);
+    }
+    if (states.defined()) keep(states.to(engine_.dtype()));
     return logits;
+  }
+
+  void keep(const torch::Tensor& states) {
+    kept_states_.resize(prompts_.size());
+    for (std::size_t row = 0; row < active_.size(); ++row) {
+      kept_states_[active_[row].prompt].push_back(states[static_cast<std::int64_t>(row)]);
+    }
   }
 
   void step() {
@@ -142,9 +156,6 @@ class Generation {
     return reason.has_value();
   }
 
-  // A token is at least one byte, so a stop string that the last token completed lies in as many tokens as it has
-  // bytes, the last token's own aside.
-
   const InferenceEngine& engine_;
   std::span<const Ids> prompts_;
   const SamplingOptions& options_;
@@ -152,7 +163,8 @@ class Generation {
   Ids stop_ids_;
   Sampler sampler_;
   std::vector<Completion> completions_;
-  Sequence start_;  // what every prompt stands behind
+  std::vector<std::vector<torch::Tensor>> kept_states_;  // of each completion, one a token
+  Sequence start_;                                       // what every prompt stands behind
   std::vector<Active> active_;
   std::int64_t next_ = 0;  // prompts admitted so far
 };

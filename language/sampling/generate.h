@@ -28,6 +28,7 @@ struct Completion {
   std::vector<float> log_probs;
   std::vector<float> raw_log_probs;
   FinishReason reason = FinishReason::kLength;
+  torch::Tensor states;  // [ids, H], what the head predicted each id from; undefined unless kept
 };
 
 // One sampled token, told as soon as it is known.
@@ -44,6 +45,7 @@ struct GenerateContext {
   std::function<void(const TokenEvent&)> on_token = {};
   std::function<std::string(std::span<const std::int64_t>)> decode = {};  // ids -> text; needed by stop_strings
   const PrefixKeyValues* prefix = nullptr;                                // stands before every prompt
+  bool keep_states = false;                                               // in the completions, in the engine's dtype
   Progress* progress = nullptr;                                           // counts finished sequences
 };
 

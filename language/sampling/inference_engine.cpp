@@ -142,7 +142,7 @@ Sequence InferenceEngine::start(const PrefixKeyValues& prefix) const {
   return sequence;
 }
 
-torch::Tensor InferenceEngine::forward(std::span<const TokenRun> runs) const {
+torch::Tensor InferenceEngine::forward(std::span<const TokenRun> runs, torch::Tensor* states) const {
   const PackedDecoder& decoder = parts_->decoder;
   const std::vector<TokenRow> rows = parts_->append(runs);
   torch::Tensor last = at::empty({static_cast<std::int64_t>(runs.size()), decoder.options().hidden_size});
@@ -151,12 +151,14 @@ torch::Tensor InferenceEngine::forward(std::span<const TokenRun> runs) const {
   std::int64_t end_of_run = runs.empty() ? 0 : static_cast<std::int64_t>(runs[0].ids.size());
   for (std::int64_t begin = 0; begin < count; begin += kMostRows) {
     const std::int64_t end = std::min(begin + kMostRows, count);
-    const torch::Tensor states = decoder.states(std::span(rows).subspan(begin, end - begin));
+    const torch::Tensor chunk = decoder.states(std::span(rows).subspan(begin, end - begin));
     while (run < runs.size() && end_of_run <= end) {
-      last[static_cast<std::int64_t>(run)].copy_(states[end_of_run - 1 - begin]);
+      last[static_cast<std::int64_t>(run)].copy_(chunk[end_of_run - 1 - begin]);
       if (++run < runs.size()) end_of_run += static_cast<std::int64_t>(runs[run].ids.size());
     }
   }
+  last = decoder.normalised(last);
+  if (states != nullptr) *states = last;
   return decoder.logits(last);
 }
 
@@ -172,7 +174,8 @@ std::vector<float> InferenceEngine::token_log_probs(std::span<const std::int64_t
   std::vector<float> maxima(kMostScoreRows * blocks), sums(kMostScoreRows * blocks);
   for (std::int64_t begin = 0; begin < count; begin += kMostScoreRows) {
     const std::int64_t size = std::min(kMostScoreRows, count - begin);
-    const torch::Tensor logits = decoder.logits(decoder.states(std::span(rows).subspan(begin, size)));
+    const torch::Tensor logits =
+        decoder.logits(decoder.normalised(decoder.states(std::span(rows).subspan(begin, size))));
     const auto* values = logits.const_data_ptr<float>();
     kernels::logit_blocks(values, size, vocabulary, 1, maxima.data(), sums.data(), nullptr);
     for (std::int64_t i = 0; i < size; ++i) {

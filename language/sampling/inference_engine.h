@@ -54,10 +54,11 @@ class InferenceEngine {
   Sequence start() const { return {}; }
   Sequence start(const PrefixKeyValues& prefix) const;
 
-  // Appends every run to its sequence; logits of the token after each run -> [runs, V], float32.
+  // Appends every run to its sequence; logits of the token after each run -> [runs, V], float32. states: where given,
+  // what the head made them of, [runs, H], float32: the last token's state behind the final norm.
   // Throws InputError for an empty run, two runs of one sequence, an id outside the vocabulary, or more tokens than the
   // model has positions; the sequences are then as they were.
-  torch::Tensor forward(std::span<const TokenRun> runs) const;
+  torch::Tensor forward(std::span<const TokenRun> runs, torch::Tensor* states = nullptr) const;
 
   // log p(ids[t] | ids[0 : t]) for t >= 1, float32, natural: one less than there are ids. prefix: stands before them.
   std::vector<float> token_log_probs(std::span<const std::int64_t> ids, const PrefixKeyValues* prefix = nullptr) const;

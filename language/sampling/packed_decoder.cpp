@@ -233,13 +233,17 @@ torch::Tensor PackedDecoder::states(std::span<const TokenRow> rows) const {
   return result;
 }
 
-torch::Tensor PackedDecoder::logits(const torch::Tensor& states) const {
-  const c10::NoGradGuard no_gradient;
+torch::Tensor PackedDecoder::normalised(const torch::Tensor& states) const {
   const torch::Tensor x = states.contiguous();
-  const std::int64_t rows = x.size(0);
-  torch::Tensor normed = at::empty_like(x), result = rows_of(rows, options_.vocab_size);
-  normalise(norm_, x.const_data_ptr<float>(), rows, normed.mutable_data_ptr<float>());
-  head_.forward_rows(normed.const_data_ptr<float>(), rows, result.mutable_data_ptr<float>());
+  torch::Tensor result = rows_of(x.size(0), options_.hidden_size);
+  normalise(norm_, x.const_data_ptr<float>(), x.size(0), result.mutable_data_ptr<float>());
+  return result;
+}
+
+torch::Tensor PackedDecoder::logits(const torch::Tensor& normalised) const {
+  const c10::NoGradGuard no_gradient;
+  torch::Tensor result = rows_of(normalised.size(0), options_.vocab_size);
+  head_.forward_rows(normalised.const_data_ptr<float>(), normalised.size(0), result.mutable_data_ptr<float>());
   return result;
 }
 

@@ -43,8 +43,9 @@ class PackedDecoder {
   // Writes the keys and values of all rows to their pages and returns the states behind the last layer -> [rows, H].
   // Rows of one sequence stand in the order of their positions.
   torch::Tensor states(std::span<const TokenRow> rows) const;
-  // States [rows, H] -> final norm -> logits [rows, V], float32.
-  torch::Tensor logits(const torch::Tensor& states) const;
+  // The final norm of states [rows, H], and logits [rows, V] of what it gives; float32.
+  torch::Tensor normalised(const torch::Tensor& states) const;
+  torch::Tensor logits(const torch::Tensor& normalised) const;
 
   const TransformerOptions& options() const { return options_; }
   const kernels::PageLayout& layout() const { return layout_; }

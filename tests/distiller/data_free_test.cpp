@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <sstream>
+#include <string>
 
 #include "core/error.h"
 #include "distiller/classifier_runs.h"
@@ -55,11 +56,6 @@ class DataFree : public ::testing::Test {
   std::vector<vision::Split> opened_;
 };
 
-TEST_F(DataFree, WithoutEvaluationNoDatasetIsOpened) {
-  run(options(), "run");
-  EXPECT_TRUE(opened_.empty());
-}
-
 TEST_F(DataFree, EvaluationOpensTheTestSplitOnceAndNeverTheTrainingSplit) {
   auto with_data = options();
   with_data.evaluation = vision::IdxDataset{.train_images = "/nonexistent/train-images",
@@ -82,20 +78,50 @@ TEST_F(DataFree, TheStudentsFileCarriesItsInputAndLoadsAgain) {
   EXPECT_GT(result.counts.front().second, 0);
 }
 
-TEST_F(DataFree, EqualSeedsGiveEqualStudents) {
-  const auto weights = [&](const std::string& name, std::int64_t seed) {
-    auto seeded = options();
-    seeded.run.seed = seed;
-    const auto file = run(seeded, name).model.string();
+// Whatever makes the images.
+class EverySynthesizer : public DataFree, public ::testing::WithParamInterface<generator::SynthesizerOptions> {
+ protected:
+  torch::Tensor student_weights(const std::string& name, const DistillClassifier& options) {
+    const auto file = run(options, name).model.string();
     return vision::load_classifier({.architecture = "", .checkpoint = file}, std::nullopt,
                                    at::detail::createCPUGenerator(2))
         .model->parameters()
         .front();
-  };
-  const auto first = weights("a", 1), second = weights("b", 1), other = weights("c", 2);
-  EXPECT_TRUE(first.equal(second));
-  EXPECT_FALSE(first.equal(other));
+  }
+};
+
+TEST_P(EverySynthesizer, NoDatasetIsOpened) {
+  auto chosen = options();
+  chosen.generator = GetParam();
+  run(chosen, "run");
+  EXPECT_TRUE(opened_.empty());
 }
+
+TEST_P(EverySynthesizer, EqualSeedsGiveEqualStudents) {
+  auto chosen = options();
+  chosen.generator = GetParam();
+  const auto first = student_weights("a", chosen), second = student_weights("b", chosen);
+  chosen.run.seed = 3;
+  EXPECT_TRUE(first.equal(second));
+  EXPECT_FALSE(first.equal(student_weights("c", chosen)));
+}
+
+TEST_P(EverySynthesizer, LookingAtSamplesDoesNotMoveTheRun) {
+  auto chosen = options();
+  chosen.generator = GetParam();
+  chosen.run.loop.sample_every = 0;
+  const auto unseen = student_weights("unseen", chosen);
+  chosen.run.loop.sample_every = 1;
+  EXPECT_TRUE(unseen.equal(student_weights("seen", chosen)));
+}
+
+INSTANTIATE_TEST_SUITE_P(Methods, EverySynthesizer,
+                         ::testing::Values(generator::SynthesizerOptions{generator::GenerativeOptions{
+                                               .network = {.latent_size = 8, .width = 4},
+                                               .sample_in_eval_mode = false}},
+                                           generator::SynthesizerOptions{generator::InversionOptions{
+                                               .start = generator::Start::kShapes, .steps = 2, .keep_every = 1}}),
+                         [](const auto& method) { return method.param.index() == 0 ? "generative" : "inversion"; });
 
 TEST_F(DataFree, ATeacherWithoutWeightsIsRefused) {
   auto untrained = options();

@@ -2,32 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/generator/synthesis_fixture.h"
 #include "vision/batch_norm_tap.h"
-#include "vision/zoo.h"
 
 namespace drystill::generator {
 namespace {
 
-vision::ImageSpec tiny_image() {
-  vision::ImageSpec spec;
-  spec.channels = 1;
-  spec.height = spec.width = 32;
-  spec.classes = 10;
-  spec.mean = {0.3};
-  spec.stddev = {0.4};
-  return spec;
-}
-
 class Generative : public ::testing::Test {
  protected:
-  Models models(const std::string& teacher = "resnet8") {
-    Models result;
-    result.image = tiny_image();
-    result.teacher = vision::make_classifier(teacher, result.image, seeds_.cpu_stream("teacher"));
-    result.teacher->freeze();
-    result.student = vision::make_classifier("resnet8", result.image, seeds_.cpu_stream("student"));
-    return result;
-  }
+  Models models(const std::string& teacher = "resnet8") { return testing::make_models(teacher, "resnet8", seeds_); }
 
   GenerativeOptions options() {
     GenerativeOptions options;
@@ -38,14 +21,6 @@ class Generative : public ::testing::Test {
   SeedStreams seeds_{7};
 };
 
-double term(const SynthesisReport& report, const std::string& name) {
-  for (const auto& [key, value] : report.terms) {
-    if (key == name) return value.item<double>();
-  }
-  ADD_FAILURE() << "no term " << name;
-  return 0;
-}
-
 TEST_F(Generative, LossIsTheWeightedSumOfItsTerms) {
   auto made = models();
   auto choice = options();
@@ -53,9 +28,9 @@ TEST_F(Generative, LossIsTheWeightedSumOfItsTerms) {
   choice.objective.total_variation = 0.25;
   GenerativeSynthesizer synthesizer(choice, made, seeds_);
   const auto report = synthesizer.improve({16, 0.7});
-  const double expected = term(report, "one_hot") + 20 * term(report, "class_balance") +
-                          0.5 * term(report, "activation") + term(report, "batch_norm") +
-                          0.25 * term(report, "total_variation") + 0.7 * term(report, "adversarial");
+  const double expected = testing::term(report, "one_hot") + 20 * testing::term(report, "class_balance") +
+                          0.5 * testing::term(report, "activation") + testing::term(report, "batch_norm") +
+                          0.25 * testing::term(report, "total_variation") + 0.7 * testing::term(report, "adversarial");
   EXPECT_NEAR(report.loss.item<double>(), expected, 1e-3 * std::abs(expected));
 }
 
@@ -75,7 +50,7 @@ TEST_F(Generative, BatchNormTermIsThatOfAForwardByHand) {
     sum += (layer.running_var() - variance).norm().item<double>() + (layer.running_mean() - mean).norm().item<double>();
   });
   made.teacher->forward(normalised);
-  EXPECT_NEAR(term(report, "batch_norm"), sum, 1e-3 * sum);
+  EXPECT_NEAR(testing::term(report, "batch_norm"), sum, 1e-3 * sum);
 }
 
 TEST_F(Generative, TheAdversarialTermReachesTheGenerator) {
@@ -149,6 +124,7 @@ TEST_F(Generative, SavedAndLoadedItGoesOnTheSame) {
   other_seeds.load(StateReader(state, "seeds."));
   other.improve({8, 0.5});
   EXPECT_TRUE(other.sample(4).equal(expected));
+  EXPECT_EQ(other.images_made(), 20) << "two batches of eight and four samples";
 }
 
 }  // namespace

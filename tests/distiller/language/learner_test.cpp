@@ -358,6 +358,33 @@ TEST(LanguageLearner, RememberedWordsReplaceTheTeacher) {
   }
 }
 
+// What its head wrote the tokens from is all that is learned from a teacher.
+TEST(LanguageLearner, StatesOfTheRolloutsReplaceTheTeacher) {
+  Fixture asked(options_with(2)), told(options_with(2));
+  auto known = kSequences;
+  {
+    const torch::NoGradGuard no_grad;
+    const auto view = pack(known, Side::kTeacher, torch::kCPU);
+    const torch::Tensor states = predicting_states(tiny_language_model(1)->hidden(view.tokens), view);
+    std::int64_t begin = 0;
+    for (Sequence& sequence : known) {
+      sequence.teacher_states = states.narrow(0, begin, std::ssize(sequence.completion));
+      begin += std::ssize(sequence.completion);
+      sequence.teacher_prompt = {0};  // nobody reads it any more
+    }
+  }
+  for (int step = 0; step < 3; ++step) {
+    EXPECT_NEAR(told.step(known).loss.item<double>(), asked.step(kSequences).loss.item<double>(), 1e-5);
+  }
+  EXPECT_LT(distance(asked.student, told.student), 1e-5);
+  EXPECT_NEAR(told.learner.divergences(known)[1], asked.learner.divergences(kSequences)[1], 1e-5);
+
+  known[1].teacher_states = torch::Tensor();  // came back from a bank, which keeps none
+  EXPECT_NE(told.step(known).loss.item<double>(), asked.step(kSequences).loss.item<double>());
+  cut(known[0], 1);
+  EXPECT_EQ(known[0].teacher_states.size(0), 1);
+}
+
 TEST(LanguageLearner, GoesOnFromWhatItSaved) {
   auto options = options_with(8);
   options.optimizer = AdamOptions{.learning_rate = 1e-3};

@@ -269,6 +269,22 @@ TEST_F(LanguageRuns, TheBankRemembersTheTeachersWords) {
   EXPECT_LT((found - expected).abs().max().item<double>(), 1e-4);
 }
 
+// What the teacher wrote brings the states that it was written from, which must outlive a checkpoint: half of a draw
+// waits there. Other orders of the same arithmetic, so nothing changes but how often the teacher runs.
+TEST_F(LanguageRuns, ATeacherThatWritesNeedNotRunAgain) {
+  auto known = options();
+  known.draw = 6;
+  known.schedule.kind = ScheduleKind::kConstant;
+  auto asked = known;
+  asked.teacher.weights = EnsembleTeacher{.others = {{.model = known.teacher.model}}};  // the same model twice
+  const auto found = first_weight(run(known, "known")), expected = first_weight(run(asked, "asked"));
+  EXPECT_LT((found - expected).abs().max().item<double>(), 1e-4);
+  auto half = known;
+  half.run.loop.epochs = 1;
+  run(half, "resumed");
+  EXPECT_TRUE(found.equal(first_weight(run(known, "resumed"))));
+}
+
 TEST_F(LanguageRuns, EveryTeacherTeachesAndWrites) {
   drystill::testing::write_tiny_language_model(folder_ / "other", 5, 4);
   for (const TeacherWeights& weights :

@@ -109,6 +109,23 @@ TEST(Generate, LogProbsAreThoseOfTheModel) {
   }
 }
 
+TEST(Generate, KeptStatesAreWhatEachTokenWasPredictedFrom) {
+  const c10::NoGradGuard no_gradient;
+  const World world = small_world({3});
+  const SamplingOptions options{.max_new_tokens = 20, .temperature = 1.2, .seed = 1};
+  const auto completions = generate(world.engine, kPrompts, options, {.batch = 3, .keep_states = true});
+  for (std::size_t i = 0; i < kPrompts.size(); ++i) {
+    Prompt ids = kPrompts[i];
+    ids.insert(ids.end(), completions[i].ids.begin(), completions[i].ids.end());
+    const auto hidden =
+        world.model->hidden({.ids = at::tensor(ids, torch::kInt64).unsqueeze(0), .mask = {}, .positions = {}})[0];
+    const auto expected = hidden.narrow(0, std::ssize(kPrompts[i]) - 1, std::ssize(completions[i].ids));
+    ASSERT_EQ(completions[i].states.sizes(), expected.sizes());
+    EXPECT_LT((completions[i].states - expected).abs().max().item<float>(), 1e-3);
+  }
+  EXPECT_FALSE(generate(world.engine, kPrompts, options)[0].states.defined());
+}
+
 TEST(Generate, StopIdsOfModelAndOptions) {
   for (const bool of_model : {true, false}) {
     const World world = small_world(of_model ? std::vector<std::int64_t>{3, 17} : std::vector<std::int64_t>{});
