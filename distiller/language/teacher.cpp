@@ -7,6 +7,12 @@
 namespace drystill::distiller {
 namespace {
 
+// The student's model as it is before the first step. Where training leaves its weights alone, an adapter's or a
+// prefix's student, they need not be held twice.
+std::shared_ptr<language::CausalLm> initial_model(const LanguageStudent& student) {
+  return student.adapter() || student.prefix() ? student.model()->without_adapter() : student.model()->copy();
+}
+
 class Fixed final : public LanguageTeacher {
  public:
   explicit Fixed(std::shared_ptr<language::CausalLm> model) : model_(std::move(model)) { model_->freeze(); }
@@ -26,12 +32,12 @@ class Live final : public LanguageTeacher {
   std::shared_ptr<const language::CausalLm> student_;
 };
 
-// Follows all weights, or, of a student with an adapter, a second adapter over a copy of the same frozen model (as
-// TRL's SDFT does with PEFT).
+// Follows all weights, or, of a student with an adapter, is a second adapter over the same frozen weights (as TRL's
+// SDFT does with PEFT).
 class Ema final : public LanguageTeacher {
  public:
   Ema(const EmaTeacher& options, const LanguageStudent& student)
-      : options_(options), average_(student.model()->copy()), from_(student.trainable()) {
+      : options_(options), average_(initial_model(student)), from_(student.trainable()) {
     average_->freeze();
     if (!student.adapter()) {
       to_ = average_->parameters();
@@ -68,8 +74,8 @@ class Ema final : public LanguageTeacher {
 
 class TrustRegion final : public LanguageTeacher {
  public:
-  TrustRegion(const TrustRegionTeacher& options, std::shared_ptr<const language::CausalLm> student)
-      : share_(options.student_share), student_(std::move(student)), initial_(student_->copy()) {
+  TrustRegion(const TrustRegionTeacher& options, const LanguageStudent& student)
+      : share_(options.student_share), student_(student.model()), initial_(initial_model(student)) {
     initial_->freeze();
   }
   language::ModelMixture models() const override {
@@ -121,14 +127,14 @@ std::unique_ptr<LanguageTeacher> make_language_teacher(const TeacherWeights& wei
                                                        const LanguageStudent& student) {
   if (std::holds_alternative<CachedTeacher>(weights)) return nullptr;
   if (std::holds_alternative<FrozenTeacher>(weights)) return std::make_unique<Fixed>(std::move(loaded.at(0)));
-  if (std::holds_alternative<InitialTeacher>(weights)) return std::make_unique<Fixed>(student.model()->copy());
+  if (std::holds_alternative<InitialTeacher>(weights)) return std::make_unique<Fixed>(initial_model(student));
   if (std::holds_alternative<LiveTeacher>(weights)) return std::make_unique<Live>(student.model());
   if (const auto* ensemble = std::get_if<EnsembleTeacher>(&weights)) {
     return std::make_unique<Ensemble>(*ensemble, std::move(loaded));
   }
   if (const auto* trust_region = std::get_if<TrustRegionTeacher>(&weights)) {
     refuse_prefix(student, TrustRegionTeacher::kName);
-    return std::make_unique<TrustRegion>(*trust_region, student.model());
+    return std::make_unique<TrustRegion>(*trust_region, student);
   }
   refuse_prefix(student, EmaTeacher::kName);
   return std::make_unique<Ema>(std::get<EmaTeacher>(weights), student);

@@ -235,6 +235,16 @@ std::shared_ptr<CausalLm> CausalLm::copy() const {
   return other;
 }
 
+std::shared_ptr<CausalLm> CausalLm::without_adapter() const {
+  const auto& weight = embedding_->weight();
+  auto other = std::make_shared<CausalLm>(options_, weight.options().requires_grad(false));
+  const auto mine = parameters();
+  auto theirs = other->parameters();
+  for (std::size_t i = 0; i < mine.size(); ++i) theirs[i].set_data(mine[i].detach());
+  other->compute_dtype_ = compute_dtype_;
+  return other;
+}
+
 Rotation CausalLm::rotation(const torch::Tensor& positions) const {
   return rotation_of(positions, frequencies_.to(positions.device()));
 }

@@ -80,6 +80,7 @@ class CausalLm : public torch::nn::Module {
 
   std::shared_ptr<Linear> linear(const std::string& name) const;  // by module name; null where there is none
   std::shared_ptr<CausalLm> copy() const;                         // parameters of its own, no low-rank branches
+  std::shared_ptr<CausalLm> without_adapter() const;              // the same parameters, no low-rank branches
 
  private:
   Rotation rotation(const torch::Tensor& positions) const;

@@ -4,57 +4,16 @@
 
 #include "core/error.h"
 #include "distiller/language/packing.h"
-#include "tests/support/tiny_language_model.h"
+#include "tests/distiller/language/learner_fixture.h"
 
 namespace drystill::distiller {
 namespace {
 
-using drystill::testing::tiny_language_model;
-
-const std::vector<Sequence> kSequences = {
-    {.teacher_prompt = {1, 2, 3}, .student_prompt = {4}, .completion = {10, 11}},
-    {.teacher_prompt = {5}, .student_prompt = {6, 7}, .completion = {12, 13, 14, 15}},
-    {.teacher_prompt = {9}, .student_prompt = {9}, .completion = {100}},
-};
-
-Batch batch_of(std::vector<Sequence> sequences) {
-  Batch batch;
-  batch.sequences = std::move(sequences);
-  return batch;
-}
-
-LanguageLearnerOptions options_with(std::int64_t micro_batch, Aggregation aggregation = Aggregation::kTokenMean) {
-  LanguageLearnerOptions options;
-  options.micro_batch = micro_batch;
-  options.loss.aggregation = aggregation;
-  options.optimizer = SgdOptions{.learning_rate = 0.5, .momentum = 0, .weight_decay = 0};
-  options.schedule.kind = ScheduleKind::kConstant;
-  options.clip_gradient = 0;
-  return options;
-}
-
-struct Fixture {
-  explicit Fixture(const LanguageLearnerOptions& options, std::uint64_t student_seed = 2,
-                   const TeacherWeights& weights = FrozenTeacher{}, const TrainableOptions& trainable = AllParameters{})
-      : student(tiny_language_model(student_seed), trainable, {}, seeds),
-        learner(options, student,
-                make_language_teacher(weights, {tiny_language_model(1), tiny_language_model(7)}, student),
-                torch::kCPU) {}
-  StepReport step(const std::vector<Sequence>& sequences, const curriculum::StagePlan& plan = {}) {
-    return learner.step(batch_of(sequences), plan);
-  }
-  SeedStreams seeds{0};
-  LanguageStudent student;
-  LanguageLearner learner;
-};
-
-double distance(const LanguageStudent& a, const LanguageStudent& b) {
-  double largest = 0;
-  for (std::size_t i = 0; i < a.trainable().size(); ++i) {
-    largest = std::max(largest, (a.trainable()[i] - b.trainable()[i]).abs().max().item<double>());
-  }
-  return largest;
-}
+using testing::distance;
+using testing::Fixture;
+using testing::kSequences;
+using testing::options_with;
+using testing::tiny_language_model;
 
 TEST(LanguageLearner, MicroBatchesDoNotChangeTheStep) {
   for (const auto aggregation : {Aggregation::kTokenMean, Aggregation::kSequenceMean, Aggregation::kConstantLength}) {
@@ -125,19 +84,6 @@ TEST(LanguageLearner, SkipsTheFirstTokensAndAMaskedBatch) {
   EXPECT_EQ(distance(fixture.student, before.student), 0);
   fixture.step({{.teacher_prompt = {1}, .student_prompt = {1}, .completion = {5, 6, 7}}});
   EXPECT_GT(distance(fixture.student, before.student), 0);
-}
-
-TEST(LanguageTeacher, EmaFollowsAndLiveIsTheStudent) {
-  Fixture ema(options_with(8), 2, EmaTeacher{.rate = 0.5, .every = 1});
-  Fixture start(options_with(8), 2);
-  ema.step({{.teacher_prompt = {1, 2}, .student_prompt = {3}, .completion = {5, 6}}});
-  const auto average = ema.learner.teacher()->models().models.front()->parameters();
-  const auto now = ema.student.model()->parameters(), was = start.student.model()->parameters();
-  for (std::size_t i = 0; i < average.size(); ++i) {
-    EXPECT_LT((average[i] - (now[i] + was[i]) / 2).abs().max().item<double>(), 1e-5);
-  }
-  Fixture live(options_with(8), 2, LiveTeacher{});
-  EXPECT_EQ(live.learner.teacher()->models().models.front(), live.student.model().get());
 }
 
 // Of a micro-batch each, the advantages would be whitened by another mean and deviation.
@@ -261,82 +207,8 @@ TEST(LayerPairs, AreSpreadEvenlyAndMustExist) {
   EXPECT_THROW(layer_pairs("key", {}, teacher, wider), ConfigError);
 }
 
-TEST(LanguageTeacher, EmaFollowsAnAdapter) {
-  const TrainableOptions lora = LoraParameters{.rank = 2, .alpha = 4};
-  auto options = options_with(8);
-  options.optimizer = AdamOptions{.learning_rate = 0.05};
-  Fixture fixture(options, 2, EmaTeacher{.rate = 0.5, .every = 1}, lora);
-  std::vector<torch::Tensor> start;
-  for (const auto& parameter : fixture.student.trainable()) start.push_back(parameter.detach().clone());
-  const auto states = [&](const language::CausalLm& model) {
-    const torch::NoGradGuard no_grad;
-    return model.hidden({.ids = torch::tensor({{1, 5, 9}}), .mask = {}, .positions = {}}).clone();
-  };
-  const auto& average = *fixture.learner.teacher()->models().models.front();
-  const auto before = states(average);
-  EXPECT_TRUE(before.equal(states(*fixture.student.model())));
-  fixture.step(kSequences);
-  const auto after = states(average);
-  EXPECT_GT((after - before).abs().max().item<double>(), 1e-3);
-  // The student with the mean of its numbers before and after the step is what the average has become.
-  const torch::NoGradGuard no_grad;
-  for (std::size_t i = 0; i < start.size(); ++i) {
-    auto now = fixture.student.trainable()[i];
-    now.copy_((now + start[i]) / 2);
-  }
-  EXPECT_LT((states(*fixture.student.model()) - after).abs().max().item<double>(), 1e-5);
-}
-
-torch::Tensor next_log_probs(const language::CausalLm& model) {
-  const torch::NoGradGuard no_grad;
-  return model.logits({.ids = torch::tensor({{3, 1, 4}}), .mask = {}, .positions = {}}).log_softmax(-1);
-}
-
+// Switching a LoRA off costs no second model, and whole weights that are trained need one.
 // (1 - share) z_initial + share z_now.
-TEST(LanguageTeacher, TrustRegionLiesBetweenTheFirstWeightsAndThoseOfNow) {
-  Fixture fixture(options_with(8), 2, TrustRegionTeacher{.student_share = 0.3});
-  const auto initial = next_log_probs(*fixture.student.model());
-  const Sequence sequence{.teacher_prompt = {3}, .student_prompt = {3}, .completion = {1, 4, 7}};
-  EXPECT_NEAR(fixture.learner.divergences(std::vector{sequence})[0], 0, 1e-5);
-  fixture.step(kSequences);
-  const auto now = next_log_probs(*fixture.student.model());
-  const auto expected_teacher = (0.7 * initial + 0.3 * now).log_softmax(-1);
-  const double expected = (expected_teacher.exp() * (expected_teacher - now)).sum(-1).mean().item<double>();
-  EXPECT_GT(expected, 1e-3);
-  EXPECT_NEAR(fixture.learner.divergences(std::vector{sequence})[0], expected, 1e-5);
-}
-
-TEST(LanguageTeacher, AnEnsembleIsTheMeanOfItsModels) {
-  const Sequence sequence{.teacher_prompt = {3}, .student_prompt = {3}, .completion = {1, 4, 7}};
-  const auto a = next_log_probs(*tiny_language_model(1)), b = next_log_probs(*tiny_language_model(7));
-  for (const auto mean : {language::MixtureMean::kProbabilities, language::MixtureMean::kLogProbabilities}) {
-    Fixture fixture(options_with(8), 2,
-                    EnsembleTeacher{.others = {{.model = "b", .share = 3}}, .share = 1, .mean = mean});
-    const auto student = next_log_probs(*fixture.student.model());
-    const auto expected_teacher = mean == language::MixtureMean::kProbabilities
-                                      ? (0.25 * a.exp() + 0.75 * b.exp()).log()
-                                      : (0.25 * a + 0.75 * b).log_softmax(-1);
-    const double expected = (expected_teacher.exp() * (expected_teacher - student)).sum(-1).mean().item<double>();
-    EXPECT_NEAR(fixture.learner.divergences(std::vector{sequence})[0], expected, 1e-4);
-    EXPECT_TRUE(std::isfinite(fixture.step(kSequences).loss.item<double>()));
-  }
-}
-
-TEST(LanguageTeacher, TermsThatNeedOneModelSaySo) {
-  auto hidden = options_with(8), universal = options_with(8);
-  hidden.loss.hidden_statistics = HiddenStatisticsOptions{};
-  auto states = options_with(8);
-  states.loss.hidden_states = HiddenStatesOptions{};
-  universal.loss.universal_logit = UniversalLogitOptions{};
-  const EnsembleTeacher of_logits{
-      .others = {{.model = "b"}}, .share = 1, .mean = language::MixtureMean::kLogProbabilities};
-  EXPECT_THROW(Fixture(hidden, 2, EnsembleTeacher{.others = {{.model = "b"}}}), ConfigError);
-  EXPECT_THROW(Fixture(hidden, 2, TrustRegionTeacher{}), ConfigError);
-  EXPECT_THROW(Fixture(states, 2, TrustRegionTeacher{}), ConfigError);
-  EXPECT_THROW(Fixture(universal, 2, EnsembleTeacher{.others = {{.model = "b"}}}), ConfigError);
-  EXPECT_GT(Fixture(universal, 2, of_logits).step(kSequences).loss.item<double>(), 0);
-}
-
 // What the teacher's likeliest words say is what the teacher says: all words, and its top k.
 TEST(LanguageLearner, RememberedWordsReplaceTheTeacher) {
   for (const std::int64_t k : {std::int64_t{259}, std::int64_t{5}}) {
