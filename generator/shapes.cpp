@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 #include <utility>
 
@@ -55,7 +56,7 @@ torch::Tensor pixel_centres(std::int64_t pixels) {
 // The convex polygon around the unit circle: the largest of its sides' distances.
 torch::Tensor polygon_distance(const torch::Tensor& u, const torch::Tensor& v, Draws& draws) {
   const torch::Tensor corners = draws.integer(kFewestCorners, kMostCorners), turn = draws.unit();
-  torch::Tensor distance = at::full_like(u, -kMostShapes);
+  torch::Tensor distance = at::full_like(u, -std::numeric_limits<float>::infinity());
   for (std::int64_t side = 0; side < kMostCorners; ++side) {
     const torch::Tensor angle =
         (turn + 0.5 * draws.unit() + static_cast<double>(side)) * (2 * std::numbers::pi) / corners;

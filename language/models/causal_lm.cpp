@@ -220,28 +220,24 @@ std::shared_ptr<Linear> CausalLm::linear(const std::string& name) const {
   return found.contains(name) ? std::dynamic_pointer_cast<Linear>(found[name]) : nullptr;
 }
 
-std::shared_ptr<CausalLm> CausalLm::copy() const {
-  const auto& weight = embedding_->weight();
-  auto other = std::make_shared<CausalLm>(options_, weight.options().requires_grad(false));
-  const torch::NoGradGuard no_grad;
+std::shared_ptr<CausalLm> CausalLm::without_adapter() const {
+  auto other = std::make_shared<CausalLm>(options_, embedding_->weight().options().requires_grad(false));
   const auto mine = parameters();
-  const auto theirs = other->parameters();
-  for (std::size_t i = 0; i < mine.size(); ++i) {
-    theirs[i].copy_(mine[i]);
-    theirs[i].requires_grad_(mine[i].requires_grad());
-  }
+  auto theirs = other->parameters();
+  for (std::size_t i = 0; i < mine.size(); ++i) theirs[i].set_data(mine[i].detach());
   other->compute_dtype_ = compute_dtype_;
   other->gradient_checkpointing_ = gradient_checkpointing_;
   return other;
 }
 
-std::shared_ptr<CausalLm> CausalLm::without_adapter() const {
-  const auto& weight = embedding_->weight();
-  auto other = std::make_shared<CausalLm>(options_, weight.options().requires_grad(false));
+std::shared_ptr<CausalLm> CausalLm::copy() const {
+  auto other = without_adapter();
   const auto mine = parameters();
   auto theirs = other->parameters();
-  for (std::size_t i = 0; i < mine.size(); ++i) theirs[i].set_data(mine[i].detach());
-  other->compute_dtype_ = compute_dtype_;
+  for (std::size_t i = 0; i < mine.size(); ++i) {
+    theirs[i].set_data(theirs[i].detach().clone());
+    theirs[i].requires_grad_(mine[i].requires_grad());
+  }
   return other;
 }
 

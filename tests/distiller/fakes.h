@@ -5,21 +5,13 @@
 #include <vector>
 
 #include "distiller/loop.h"
+#include "tests/support/tiny_image.h"
 #include "vision/classifier.h"
 #include "vision/datasets/dataset.h"
-#include "vision/options.h"
 
 namespace drystill::distiller::testing {
 
-inline vision::ImageSpec tiny_image() {
-  vision::ImageSpec spec;
-  spec.channels = 1;
-  spec.height = spec.width = 32;
-  spec.classes = 10;
-  spec.mean = {0.3};
-  spec.stddev = {0.4};
-  return spec;
-}
+using drystill::testing::tiny_image;
 
 // A dataset held in memory, made by the test.
 class FixedImages final : public vision::ImageSource {

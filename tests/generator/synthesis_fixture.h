@@ -5,21 +5,14 @@
 #include <string>
 
 #include "generator/synthesizer.h"
+#include "tests/support/tiny_image.h"
 #include "vision/zoo.h"
 
 // What the tests of synthesizers share.
 
 namespace drystill::generator::testing {
 
-inline vision::ImageSpec tiny_image() {
-  vision::ImageSpec spec;
-  spec.channels = 1;
-  spec.height = spec.width = 32;
-  spec.classes = 10;
-  spec.mean = {0.3};
-  spec.stddev = {0.4};
-  return spec;
-}
+using drystill::testing::tiny_image;
 
 inline Models make_models(const std::string& teacher, const std::string& student, SeedStreams& seeds) {
   Models result;
