@@ -1,18 +1,55 @@
 #include "distiller/language/evaluator.h"
 
-#include <ATen/ops/ones.h>
+#include <ATen/core/Reduction.h>
+#include <ATen/ops/kl_div.h>
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
-#include "distiller/language/loss_terms.h"
 
 namespace drystill::distiller {
 namespace {
 
-constexpr std::int64_t kRows = 8;  // windows at once
+constexpr std::int64_t kRows = 8;      // windows at once
+constexpr std::int64_t kTokens = 512;  // tokens whose logits exist at once
+
+struct Sums {
+  double kl = 0, agreements = 0, student_loss = 0, teacher_loss = 0;
+  std::int64_t tokens = 0;
+  bool compared = false;
+
+  // student, teacher (or undefined): logits [M, V] of each, compared on the words that both know.
+  void add(const torch::Tensor& targets, const torch::Tensor& student, const torch::Tensor& teacher) {
+    const auto words = teacher.defined() ? std::min(student.size(1), teacher.size(1)) : student.size(1);
+    const auto log_probs = [&](const torch::Tensor& logits) {
+      return logits.narrow(1, 0, words).to(torch::kFloat32).log_softmax(1);
+    };
+    const auto loss = [&](const torch::Tensor& log_p) {
+      return -log_p.gather(1, targets.unsqueeze(1)).sum(torch::kDouble).item<double>();
+    };
+    const torch::Tensor own = log_probs(student);
+    student_loss += loss(own);
+    tokens += targets.size(0);
+    if (!teacher.defined()) return;
+    compared = true;
+    const torch::Tensor other = log_probs(teacher);
+    teacher_loss += loss(other);
+    kl += at::kl_div(own, other, at::Reduction::None, /*log_target=*/true).sum(1).sum(torch::kDouble).item<double>();
+    agreements += (own.argmax(1) == other.argmax(1)).sum().item<double>();
+  }
+
+  TextEvaluation means() const {
+    const auto count = static_cast<double>(tokens);
+    TextEvaluation result{.perplexity = std::exp(student_loss / count), .tokens = tokens, .comparison = {}};
+    if (compared) {
+      result.comparison = {
+          .kl = kl / count, .agreement = agreements / count, .teacher_perplexity = std::exp(teacher_loss / count)};
+    }
+    return result;
+  }
+};
 
 }  // namespace
 
@@ -46,47 +83,40 @@ TextEvaluator::TextEvaluator(const LanguageEvaluationOptions& options, const std
   windows_ = at::stack(windows);
 }
 
-TextEvaluation TextEvaluator::evaluate(const LanguageStudent& student, const language::ModelMixture* teacher) const {
+std::vector<torch::Tensor> TextEvaluator::teacher_states(const language::ModelMixture& models,
+                                                         const language::TokenBatch& batch) const {
+  std::vector<torch::Tensor> states;
+  for (const auto* model : models.models) states.push_back(model->hidden(batch).flatten(0, 1));
+  return states;
+}
+
+TextEvaluation TextEvaluator::evaluate(const LanguageStudent& student, const EvaluationTeacher* teacher) {
   const torch::NoGradGuard no_grad;
   const torch::Device device = student.output_weight().device();
-  std::int64_t words = student.output_weight().size(0);
-  if (teacher != nullptr) {
-    for (const auto* model : teacher->models) words = std::min(words, model->output_weight().size(0));
-  }
-  double kl = 0, student_loss = 0, teacher_loss = 0, agreements = 0;
-  std::int64_t total = 0;
+  Sums sums;
   for (std::int64_t begin = 0; begin < windows_.size(0); begin += kRows) {
     const torch::Tensor ids = windows_.narrow(0, begin, std::min(kRows, windows_.size(0) - begin)).to(device);
     const std::int64_t length = ids.size(1) - 1;
     const language::TokenBatch batch{.ids = ids.narrow(1, 0, length), .mask = {}, .positions = {}};
-    const torch::Tensor targets = ids.narrow(1, 1, length).reshape({-1});
-    const auto head = [&](const auto& model) {
-      const torch::Tensor hidden = model.hidden(batch);
-      return kernels::HeadInput{.hidden = hidden.reshape({-1, hidden.size(-1)}),
-                                .weight = model.output_weight().narrow(0, 0, words)};
-    };
-    const auto student_head = head(student);
-    const torch::Tensor ones = at::ones({targets.size(0)}, targets.options().dtype(torch::kFloat32));
-    student_loss += cross_entropy(student_head, targets, ones, 1).loss.item<double>();
-    total += targets.size(0);
-    if (teacher == nullptr) continue;
-    kernels::HeadMixture teacher_head{.heads = {}, .shares = teacher->shares};
-    for (const auto* model : teacher->models) teacher_head.heads.push_back(head(*model));
-    if (teacher->mean == language::MixtureMean::kLogProbabilities) {
-      teacher_head = {.heads = {kernels::mean_logits_head(teacher_head)}, .shares = {1}};
+    const torch::Tensor targets = ids.narrow(1, 1, length).flatten();
+    const torch::Tensor own_states = student.hidden(batch).flatten(0, 1);
+    std::vector<torch::Tensor> states;
+    if (teacher != nullptr) {
+      const auto known = static_cast<std::size_t>(begin / kRows);
+      states = known < known_teacher_.size() ? known_teacher_[known] : teacher_states(teacher->models, batch);
+      if (teacher->stays && known == known_teacher_.size()) known_teacher_.push_back(states);
     }
-    const auto terms = kernels::fused_token_divergence(student_head, teacher_head, {}, ones, {.metrics = true});
-    kl += terms.token_kl.sum().item<double>();
-    agreements += terms.agreements.item<double>();
-    teacher_loss -= token_log_probs(teacher_head, targets).sum().item<double>();
+    for (std::int64_t row = 0; row < targets.size(0); row += kTokens) {
+      const auto some = [&](const torch::Tensor& all) { return all.slice(0, row, row + kTokens); };
+      std::vector<torch::Tensor> logits;
+      for (std::size_t i = 0; i < states.size(); ++i) {
+        logits.push_back(teacher->models.models[i]->head(some(states[i])));
+      }
+      sums.add(some(targets), student.model()->head(some(own_states)),
+               logits.empty() ? torch::Tensor{} : language::mixed_logits(logits, teacher->models));
+    }
   }
-  const auto count = static_cast<double>(total);
-  TextEvaluation result{.perplexity = std::exp(student_loss / count), .tokens = total, .comparison = {}};
-  if (teacher != nullptr) {
-    result.comparison = {
-        .kl = kl / count, .agreement = agreements / count, .teacher_perplexity = std::exp(teacher_loss / count)};
-  }
-  return result;
+  return sums.means();
 }
 
 LanguageEvaluator::LanguageEvaluator(const LanguageEvaluationOptions& options, const generator::TextOpener& open_texts,
@@ -97,8 +127,8 @@ LanguageEvaluator::LanguageEvaluator(const LanguageEvaluationOptions& options, c
   }
 }
 
-LanguageEvaluation LanguageEvaluator::evaluate(const LanguageStudent& student, const language::ModelMixture* teacher,
-                                               generator::Actor& writer) const {
+LanguageEvaluation LanguageEvaluator::evaluate(const LanguageStudent& student, const EvaluationTeacher* teacher,
+                                               generator::Actor& writer) {
   LanguageEvaluation result;
   if (texts_) {
     const TextEvaluation text = texts_->evaluate(student, teacher);

@@ -29,6 +29,12 @@ struct TextEvaluation {
   Metrics metrics() const;
 };
 
+// Who a student is compared with.
+struct EvaluationTeacher {
+  language::ModelMixture models;
+  bool stays = false;  // as it is for all evaluations: it reads the texts only once
+};
+
 // Windows of the texts, evenly spaced; every token of a window but the first is predicted.
 class TextEvaluator {
  public:
@@ -36,10 +42,14 @@ class TextEvaluator {
                 const language::Tokenizer& tokenizer);
 
   // teacher: of the student's vocabulary; null: only the perplexity is known.
-  TextEvaluation evaluate(const LanguageStudent& student, const language::ModelMixture* teacher) const;
+  TextEvaluation evaluate(const LanguageStudent& student, const EvaluationTeacher* teacher);
 
  private:
-  torch::Tensor windows_;  // int64 [windows, window]
+  std::vector<torch::Tensor> teacher_states(const language::ModelMixture& models,
+                                            const language::TokenBatch& batch) const;
+
+  torch::Tensor windows_;                                  // int64 [windows, window]
+  std::vector<std::vector<torch::Tensor>> known_teacher_;  // of one that stays: of each batch, each model's [M, H]
 };
 
 struct LanguageEvaluation {
@@ -55,8 +65,8 @@ class LanguageEvaluator {
                     const language::View& view, const language::PromptEncoder& encoder);
 
   // teacher: null where there is none. writer: the student, as it answers.
-  LanguageEvaluation evaluate(const LanguageStudent& student, const language::ModelMixture* teacher,
-                              generator::Actor& writer) const;
+  LanguageEvaluation evaluate(const LanguageStudent& student, const EvaluationTeacher* teacher,
+                              generator::Actor& writer);
 
  private:
   std::optional<TextEvaluator> texts_;

@@ -110,6 +110,7 @@ struct DistillLanguageModel {
   std::int64_t batch = 16;
   std::int64_t micro_batch = 8;
   std::int64_t draw = 64;
+  std::int64_t passes = 1;
   std::int64_t longest = 1024;
   std::int64_t replay_top_k = 0;
   double clip_gradient = 1;
@@ -143,6 +144,7 @@ struct DistillLanguageModel {
         "come back; 0: none",
         at_least(0));
     field("draw", draw, "sequences made at a time, for several steps", at_least(1));
+    field("passes", passes, "times that each draw is gone through, after the first in random order", at_least(1));
     field("longest", longest, "tokens of a sequence, prompt and completion, at most", at_least(2));
     field("clip_gradient", clip_gradient, "largest norm of all gradients together; 0: no limit", at_least(0));
     field("gradient_checkpointing", gradient_checkpointing,

@@ -1,9 +1,11 @@
 #include "distiller/language/rollout_input.h"
 
 #include <ATen/ops/cat.h>
+#include <ATen/ops/randperm.h>
 #include <ATen/ops/stack.h>
 
 #include <algorithm>
+#include <span>
 
 #include "core/error.h"
 #include "distiller/replay.h"
@@ -35,6 +37,7 @@ RolloutInput::RolloutInput(const RolloutInputOptions& options, generator::Rollou
       teacher_(std::move(teacher)),
       adversary_(adversary),
       replay_draws_(seeds.cpu_stream("replay.draw")),
+      pass_order_(seeds.cpu_stream("rollouts.passes")),
       bank_(options.replay) {}
 
 // Both views' prompts, and of the completion as much as fits behind the longer one. Rollouts that a view cannot render
@@ -96,6 +99,17 @@ void RolloutInput::keep_window(std::vector<Sequence> sequences, std::span<const 
   newest_.emplace_back("kept_divergence", kept_divergence / static_cast<double>(std::max<std::size_t>(kept.size(), 1)));
 }
 
+// The sequences that wait from `begin` on come again, in another order for each further pass.
+void RolloutInput::repeat(std::size_t begin) {
+  const std::vector<Sequence> draw(waiting_.begin() + static_cast<std::ptrdiff_t>(begin), waiting_.end());
+  for (std::int64_t pass = 1; pass < options_.passes; ++pass) {
+    const torch::Tensor order = at::randperm(std::ssize(draw), pass_order_, torch::kInt64);
+    for (const std::int64_t i : std::span(order.const_data_ptr<std::int64_t>(), draw.size())) {
+      waiting_.push_back(draw[static_cast<std::size_t>(i)]);
+    }
+  }
+}
+
 RowSize RolloutInput::row_size(std::int64_t top_k) const {
   return {.longest = options_.longest, .top_k = top_k, .two_tokenizers = options_.tokenizers.has_value()};
 }
@@ -124,11 +138,13 @@ void RolloutInput::refill(const curriculum::StagePlan& plan) {
     std::vector<double> divergences;
     if (!keeps_all || adversary_ != nullptr) divergences = teacher_.divergences(rendered.sequences);
     if (adversary_ != nullptr) teach_adversary(rendered, divergences);
+    const std::size_t begin = waiting_.size();
     if (keeps_all) {
       std::ranges::move(rendered.sequences, std::back_inserter(waiting_));
     } else {
       keep_window(std::move(rendered.sequences), divergences, rollout_plan);
     }
+    repeat(begin);
   }
   if (waiting_.empty()) {
     throw RunError("[distiller.RolloutInput] no rollout has both views' texts and fits into " +

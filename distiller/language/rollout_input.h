@@ -20,6 +20,7 @@ namespace drystill::distiller {
 struct RolloutInputOptions {
   std::int64_t batch = 16;
   std::int64_t draw = 64;
+  std::int64_t passes = 1;
   std::int64_t candidates = 1;
   std::int64_t longest = 1024;
   std::int64_t top_k = 0;      // words of the teacher kept with every token in the bank
@@ -66,6 +67,7 @@ class RolloutInput final : public InputSource {
   void teach_adversary(const Rendered& rendered, std::span<const double> divergences);
   void keep_window(std::vector<Sequence> sequences, std::span<const double> divergences,
                    const curriculum::RolloutPlan& plan);
+  void repeat(std::size_t begin);
 
   RolloutInputOptions options_;
   generator::RolloutSource& rollouts_;
@@ -74,6 +76,7 @@ class RolloutInput final : public InputSource {
   Teacher teacher_;
   generator::AdversarialPrefix* adversary_;
   at::Generator replay_draws_;
+  at::Generator pass_order_;
   std::deque<Sequence> waiting_;
   curriculum::ReplayBank bank_;  // rows of sequence_codec.h
   Metrics newest_;

@@ -73,6 +73,7 @@ RolloutParts::RolloutParts(const DistillLanguageModel& options, const RunModels&
   input_ = std::make_unique<RolloutInput>(
       RolloutInputOptions{.batch = options.batch,
                           .draw = options.draw,
+                          .passes = options.passes,
                           .candidates = options.candidates,
                           .longest = options.longest,
                           .top_k = options.replay_top_k,

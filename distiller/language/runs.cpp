@@ -86,8 +86,10 @@ TrainingResult run(const Task& task, const DistillLanguageModel& options, RunMod
   if (options.evaluation) {
     evaluator.emplace(*options.evaluation, environment.open_texts, rollouts.student_view(), rollouts.student_encoder());
     parts.evaluate = [&] {
-      std::optional<language::ModelMixture> teacher;
-      if (learner.teacher() != nullptr && models.shared_vocabulary) teacher = learner.teacher()->models();
+      std::optional<EvaluationTeacher> teacher;
+      if (const auto* models_now = learner.teacher(); models_now != nullptr && models.shared_vocabulary) {
+        teacher = {.models = models_now->models(), .stays = !models_now->moves()};
+      }
       return evaluator->evaluate(student, teacher ? &*teacher : nullptr, rollouts.student_actor()).metrics;
     };
   }
@@ -137,7 +139,7 @@ DistillLanguageModel without_teacher(const TrainLanguageModel& options) {
 
 // A student on the held-out data of `evaluation`, beside a teacher or (null) alone.
 LanguageEvaluation evaluate(const LanguageEvaluationOptions& options, const language::ViewOptions& view,
-                            const LoadedStudent& loaded, const language::ModelMixture* teacher,
+                            const LoadedStudent& loaded, const EvaluationTeacher* teacher,
                             const generator::TextOpener& open_texts) {
   constexpr std::int64_t kBatch = 64;
   const language::PromptEncoder encoder(loaded.tokenizer);
@@ -171,12 +173,13 @@ LanguageEvaluation evaluate_language_model(const DistillLanguageModel& options, 
     return load_first_student(options, seeds);
   });
   std::vector<std::shared_ptr<language::CausalLm>> teachers;
-  language::ModelMixture mixture;
+  EvaluationTeacher teacher;
+  language::ModelMixture& mixture = teacher.models;
   bool knows_words = !std::holds_alternative<CachedTeacher>(options.teacher.weights);
   const auto add = [&](const std::string& source, double share) {
-    auto teacher = language::load_language_model(source);
-    knows_words = knows_words && language::same_vocabulary(teacher.tokenizer, student.tokenizer);
-    teachers.push_back(std::move(teacher.model));
+    auto loaded = language::load_language_model(source);
+    knows_words = knows_words && language::same_vocabulary(loaded.tokenizer, student.tokenizer);
+    teachers.push_back(std::move(loaded.model));
     mixture.models.push_back(teachers.back().get());
     mixture.shares.push_back(share);
   };
@@ -188,7 +191,7 @@ LanguageEvaluation evaluate_language_model(const DistillLanguageModel& options, 
   } else if (knows_words) {
     add(own, 1);
   }
-  return evaluate(*options.evaluation, options.student_view, student, knows_words ? &mixture : nullptr, open_texts);
+  return evaluate(*options.evaluation, options.student_view, student, knows_words ? &teacher : nullptr, open_texts);
 }
 
 LanguageEvaluation evaluate_language_model(const TrainLanguageModel& options, const std::string& model,

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <vector>
 
 #include "kernels/batch_statistics_parts.h"
@@ -15,8 +16,9 @@ namespace {
 // The work is cut by the shape alone, never by the number of threads, and partial sums are merged in this order: any
 // number of threads gives the same bits.
 constexpr std::int64_t kMostTasks = 64;
-constexpr std::int64_t kValuesPerTask = 1
-                                        << 17;  // enough that emptying the partial sums costs nothing beside the reads
+// Enough that emptying the partial sums, some for each channel, costs nothing beside the reads.
+constexpr std::int64_t kValuesPerTask = 1 << 17;
+constexpr std::int64_t kValuesPerChannel = 512;
 
 struct Grid {
   ChannelLayout layout;
@@ -24,12 +26,13 @@ struct Grid {
 
   explicit Grid(const ChannelLayout& shape) : layout(shape) {
     const std::int64_t values = shape.outer * shape.channels * shape.inner;
-    const std::int64_t tasks = std::clamp(values / kValuesPerTask, std::int64_t{1}, kMostTasks);
+    const std::int64_t least = std::max(kValuesPerTask, kValuesPerChannel * shape.channels);
+    const std::int64_t tasks = std::clamp(values / least, std::int64_t{1}, kMostTasks);
     outer_blocks = std::min(shape.outer, tasks);
     // Few samples (an image, a single batch row): cut the channels too, in runs long enough to stream.
     const std::int64_t wanted = (tasks + outer_blocks - 1) / outer_blocks;
-    const std::int64_t least = shape.inner == 1 ? 64 : 1;  // channels side by side: whole cache lines for each task
-    channel_blocks = std::clamp(shape.channels / least, std::int64_t{1}, wanted);
+    const std::int64_t line = shape.inner == 1 ? 64 : 1;  // channels side by side: whole cache lines for each task
+    channel_blocks = std::clamp(shape.channels / line, std::int64_t{1}, wanted);
   }
 
   std::int64_t tasks() const { return outer_blocks * channel_blocks; }
@@ -81,10 +84,10 @@ Moments shifted_moments(const Scalar* data, const Grid& grid, const std::vector<
   const std::int64_t channels = grid.layout.channels;
   std::vector<double> first(grid.outer_blocks * channels), second(grid.outer_blocks * channels);
   grid.run([&](std::int64_t begin, std::int64_t end) {
-    std::vector<float> scratch(scratch_floats(channels));
+    const auto scratch = std::make_unique_for_overwrite<float[]>(scratch_floats(channels, grid.layout.inner));
     for (std::int64_t task = begin; task < end; ++task) {
       const std::int64_t row = task / grid.channel_blocks * channels;
-      add_shifted_sums(data, grid.block(task), shift.data(), scratch.data(), first.data() + row, second.data() + row);
+      add_shifted_sums(data, grid.block(task), shift.data(), scratch.get(), first.data() + row, second.data() + row);
     }
   });
 

@@ -9,14 +9,14 @@ namespace {
 
 // Values a float32 lane may add up before it is emptied into float64.
 constexpr std::int64_t kValuesPerLane = 512;
-// Channels-last: bytes of rows that lie behind one another and are summed in registers, sixteen channels at a time,
-// before scratch is touched. More, and the reads leave the order in memory so far that the prefetchers lose track: a
-// row of its own streams best from 512 bytes on.
-constexpr std::int64_t kRowGroupBytes = 512;
-constexpr std::int64_t kMostRows = 8;
+// Channels-last: rows that lie behind one another are summed in registers, a cache line of channels at a time, before
+// scratch is touched. The reads then leave the order in memory, and the hardware's prefetchers lose track; so the loop
+// fetches the next such group meanwhile, line by line in memory order.
+constexpr std::int64_t kRowGroupBytes = 4096;
+constexpr std::int64_t kMostRows = 64;
+constexpr std::int64_t kLineBytes = 64;
 // Planes: samples whose runs are summed in registers together where one run is too short to pay for touching scratch.
-template <class Scalar>
-constexpr std::int64_t kSampleGroup = std::is_same_v<Scalar, c10::BFloat16> ? 8 : 4;
+constexpr std::int64_t kSampleGroup = 4;
 constexpr std::int64_t kShortRun = 256;
 // Runs of bfloat16 are so short in bytes that the hardware's prefetchers, which stop at the end of a page, fall behind;
 // for float32 the extra instructions cost more than they save.
@@ -24,7 +24,7 @@ template <class Scalar>
 constexpr bool kPrefetchRuns = std::is_same_v<Scalar, c10::BFloat16>;
 constexpr std::int64_t kAhead = 256;  // values
 
-// Scratch: one vector of first sums and one of second sums per channel (planes), or one value of each (rows).
+// One vector of first sums and one of second sums per channel (planes), or one value of each (rows).
 struct Scratch {
   float* first;
   float* second;
@@ -77,6 +77,23 @@ void add_runs(const Scalar* data, std::int64_t runs, std::int64_t stride, std::i
   }
 }
 
+// The same for runs of sixteen values, the 4 x 4 maps at the end of a network: nothing but the loop over them, which
+// would otherwise cost less than what is around it.
+template <class Scalar>
+void add_pairs(const Scalar* data, std::int64_t runs, std::int64_t stride, float shift, float* first, float* second) {
+  const FloatVec center(shift);
+  FloatVec sums = FloatVec::loadu(first), low_squares = FloatVec::loadu(second), high_squares(0.f);
+  for (std::int64_t r = 0; r < runs; ++r) {
+    const VecPair x = load_unordered_pair(data + r * stride);
+    const FloatVec low = x.low - center, high = x.high - center;
+    sums = sums + (low + high);
+    low_squares = at::vec::fmadd(low, low, low_squares);
+    high_squares = at::vec::fmadd(high, high, high_squares);
+  }
+  sums.store(first);
+  (low_squares + high_squares).store(second);
+}
+
 // [outer, channels, inner > 1]: the runs of a row are read in memory order, each into its channel's lanes.
 template <class Scalar>
 void add_planes(const Scalar* data, const ChannelBlock& block, const float* shift, Scratch scratch, double* first,
@@ -94,7 +111,7 @@ void add_planes(const Scalar* data, const ChannelBlock& block, const float* shif
   std::fill(scratch.second, scratch.second + width * kLanes, 0.f);
 
   const std::int64_t limit = kValuesPerLane * kLanes;
-  const std::int64_t group = block.inner <= kShortRun ? kSampleGroup<Scalar> : 1;
+  const std::int64_t group = block.inner <= kShortRun ? kSampleGroup : 1;
   const std::int64_t stride = block.channels * block.inner;
   std::int64_t filled = 0;  // values in each channel's lanes
   for (std::int64_t o = block.outer_begin; o < block.outer_end; o += group) {
@@ -102,6 +119,10 @@ void add_planes(const Scalar* data, const ChannelBlock& block, const float* shif
     for (std::int64_t c = 0; c < width; ++c) {
       const std::int64_t channel = block.channel_begin + c;
       const Scalar* run = data + o * stride + channel * block.inner;
+      if (block.inner == kPair) {
+        add_pairs(run, runs, stride, shift[channel], scratch.first + c * kLanes, scratch.second + c * kLanes);
+        continue;
+      }
       for (std::int64_t i = 0; i < block.inner; i += limit) {
         add_runs(run + i, runs, stride, std::min(limit, block.inner - i), shift[channel], scratch.first + c * kLanes,
                  scratch.second + c * kLanes);
@@ -117,29 +138,49 @@ void add_planes(const Scalar* data, const ChannelBlock& block, const float* shif
   empty(0, width);
 }
 
-// One group of `rows` rows of a channels-last block: sixteen channels at a time down the rows, all sums in registers.
-// Shift and scratch have the order of load_unordered_pair().
+// `Pairs` times sixteen channels down `rows` rows, all sums in registers. Shift and scratch have the order of
+// load_unordered_pair().
+template <int Pairs, class Scalar>
+void add_columns(const Scalar* column, std::int64_t rows, std::int64_t stride, const float* shift, float* first,
+                 float* second, const char* ahead) {
+  constexpr int kVectors = 2 * Pairs;
+  FloatVec center[kVectors], sums[kVectors], squares[kVectors];
+  for (int v = 0; v < kVectors; ++v) {
+    center[v] = FloatVec::loadu(shift + v * kLanes);
+    sums[v] = FloatVec::loadu(first + v * kLanes);
+    squares[v] = FloatVec::loadu(second + v * kLanes);
+  }
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const Scalar* from = column + r * stride;
+    __builtin_prefetch(ahead + r * kLineBytes);
+    for (int p = 0; p < Pairs; ++p) {
+      const VecPair x = load_unordered_pair(from + p * kPair);
+      const FloatVec low = x.low - center[2 * p], high = x.high - center[2 * p + 1];
+      sums[2 * p] = sums[2 * p] + low;
+      sums[2 * p + 1] = sums[2 * p + 1] + high;
+      squares[2 * p] = at::vec::fmadd(low, low, squares[2 * p]);
+      squares[2 * p + 1] = at::vec::fmadd(high, high, squares[2 * p + 1]);
+    }
+  }
+  for (int v = 0; v < kVectors; ++v) {
+    sums[v].store(first + v * kLanes);
+    squares[v].store(second + v * kLanes);
+  }
+}
+
+// One group of `rows` rows of a channels-last block.
 template <class Scalar>
 void add_row_group(const Scalar* row, std::int64_t rows, std::int64_t stride, std::int64_t width, const float* shift,
                    Scratch scratch) {
+  constexpr int kLinePairs = kLineBytes / (kPair * sizeof(Scalar));
+  const char* ahead = reinterpret_cast<const char*>(row + rows * stride);
   std::int64_t c = 0;
+  for (; c + kLinePairs * kPair <= width; c += kLinePairs * kPair) {
+    add_columns<kLinePairs>(row + c, rows, stride, shift + c, scratch.first + c, scratch.second + c, ahead);
+    ahead += rows * kLineBytes;
+  }
   for (; c + kPair <= width; c += kPair) {
-    const VecPair center = load_pair(shift + c);
-    FloatVec first_low = FloatVec::loadu(scratch.first + c), first_high = FloatVec::loadu(scratch.first + c + kLanes);
-    FloatVec second_low = FloatVec::loadu(scratch.second + c);
-    FloatVec second_high = FloatVec::loadu(scratch.second + c + kLanes);
-    for (std::int64_t r = 0; r < rows; ++r) {
-      const VecPair x = load_unordered_pair(row + r * stride + c);
-      const FloatVec low = x.low - center.low, high = x.high - center.high;
-      first_low = first_low + low;
-      first_high = first_high + high;
-      second_low = at::vec::fmadd(low, low, second_low);
-      second_high = at::vec::fmadd(high, high, second_high);
-    }
-    first_low.store(scratch.first + c);
-    first_high.store(scratch.first + c + kLanes);
-    second_low.store(scratch.second + c);
-    second_high.store(scratch.second + c + kLanes);
+    add_columns<1>(row + c, rows, stride, shift + c, scratch.first + c, scratch.second + c, ahead);
   }
   for (std::int64_t r = 0; r < rows; ++r) {
     for (std::int64_t k = c; k < width; ++k) {
@@ -172,7 +213,7 @@ void add_rows(const Scalar* data, const ChannelBlock& block, const float* shift,
   const std::int64_t group = std::clamp(kRowGroupBytes / row_bytes, std::int64_t{1}, kMostRows);
   first += block.channel_begin;
   second += block.channel_begin;
-  float* ordered_shift = scratch.first + 2 * kLanes * width - width;  // the end of scratch, which rows leave free
+  float* ordered_shift = scratch.second + width;
   each_place<Scalar>(
       width, [&](std::int64_t place, std::int64_t c) { ordered_shift[place] = shift[block.channel_begin + c]; });
   for (std::int64_t begin = block.outer_begin; begin < block.outer_end; begin += kValuesPerLane) {
@@ -218,18 +259,18 @@ void affine_row(const Scalar* data, std::int64_t count, const float* center, con
 
 }  // namespace
 
-std::int64_t scratch_floats(std::int64_t channels) {
-  return 2 * kLanes * channels;
+std::int64_t scratch_floats(std::int64_t channels, std::int64_t inner) {
+  return (inner == 1 ? 3 : 2 * kLanes) * channels;
 }
 
 template <class Scalar>
 void add_shifted_sums(const Scalar* data, const ChannelBlock& block, const float* shift, float* scratch, double* first,
                       double* second) {
-  const Scratch parts{scratch, scratch + kLanes * (block.channel_end - block.channel_begin)};
+  const std::int64_t width = block.channel_end - block.channel_begin;
   if (block.inner == 1) {
-    add_rows(data, block, shift, parts, first, second);
+    add_rows(data, block, shift, {scratch, scratch + width}, first, second);
   } else {
-    add_planes(data, block, shift, parts, first, second);
+    add_planes(data, block, shift, {scratch, scratch + kLanes * width}, first, second);
   }
 }
 

@@ -9,8 +9,8 @@
 // with those flags and picked by the linker for code that runs elsewhere.
 namespace drystill::kernels::cpu {
 
-// Floats of scratch that add_shifted_sums needs for `channels` channels.
-std::int64_t scratch_floats(std::int64_t channels);
+// Floats of scratch that add_shifted_sums needs for `channels` channels, whose values lie in runs of `inner`.
+std::int64_t scratch_floats(std::int64_t channels, std::int64_t inner);
 
 // Where a task reads: outer rows [outer_begin, outer_end) and channels [channel_begin, channel_end) of a dense
 // [outer, channels, inner] array.

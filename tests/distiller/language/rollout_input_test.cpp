@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/generator/rollouts/fakes.h"
 
 namespace drystill::distiller {
@@ -97,6 +99,23 @@ TEST(RolloutInput, LearnsPromptsWhereAsked) {
     EXPECT_EQ(sequence.completion, rest);
   }
   EXPECT_TRUE(nobody.calls.empty());
+}
+
+TEST(RolloutInput, GoesThroughADrawAsOftenAsAsked) {
+  SiblingWorld world({"3", "2", "4", "5"}, 4);
+  RolloutInput input({.batch = 2, .draw = 4, .passes = 3}, world.rollouts, world.student_view, world.student_view, {},
+                     world.seeds);
+  std::vector<std::vector<std::int64_t>> seen;
+  for (int step = 0; step < 6; ++step) {
+    for (const Sequence& sequence : input.next({}).sequences) seen.push_back(sequence.completion);
+  }
+  EXPECT_EQ(input.tokens_written(), 8);  // two tokens each, written once
+  const auto pass = [&](int i) { return std::vector(seen.begin() + 4 * i, seen.begin() + 4 * (i + 1)); };
+  EXPECT_TRUE(std::ranges::is_permutation(pass(0), pass(1)));
+  EXPECT_TRUE(std::ranges::is_permutation(pass(0), pass(2)));
+  EXPECT_FALSE(pass(0) == pass(1) && pass(1) == pass(2));
+  input.next({});
+  EXPECT_EQ(input.tokens_written(), 16);
 }
 
 TEST(RolloutInput, SaysSoWhereNobodyIsEverRight) {
