@@ -51,6 +51,13 @@ struct Sums {
   }
 };
 
+// What each model's head reads -> [M, H] each.
+std::vector<torch::Tensor> states_of(const language::ModelMixture& mixture, const language::TokenBatch& batch) {
+  std::vector<torch::Tensor> states;
+  for (const auto* model : mixture.models) states.push_back(model->hidden(batch).flatten(0, 1));
+  return states;
+}
+
 }  // namespace
 
 Metrics TextEvaluation::metrics() const {
@@ -83,13 +90,6 @@ TextEvaluator::TextEvaluator(const LanguageEvaluationOptions& options, const std
   windows_ = at::stack(windows);
 }
 
-std::vector<torch::Tensor> TextEvaluator::teacher_states(const language::ModelMixture& models,
-                                                         const language::TokenBatch& batch) const {
-  std::vector<torch::Tensor> states;
-  for (const auto* model : models.models) states.push_back(model->hidden(batch).flatten(0, 1));
-  return states;
-}
-
 TextEvaluation TextEvaluator::evaluate(const LanguageStudent& student, const EvaluationTeacher* teacher) {
   const torch::NoGradGuard no_grad;
   const torch::Device device = student.output_weight().device();
@@ -103,7 +103,7 @@ TextEvaluation TextEvaluator::evaluate(const LanguageStudent& student, const Eva
     std::vector<torch::Tensor> states;
     if (teacher != nullptr) {
       const auto known = static_cast<std::size_t>(begin / kRows);
-      states = known < known_teacher_.size() ? known_teacher_[known] : teacher_states(teacher->models, batch);
+      states = known < known_teacher_.size() ? known_teacher_[known] : states_of(teacher->models, batch);
       if (teacher->stays && known == known_teacher_.size()) known_teacher_.push_back(states);
     }
     for (std::int64_t row = 0; row < targets.size(0); row += kTokens) {

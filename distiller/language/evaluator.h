@@ -45,9 +45,6 @@ class TextEvaluator {
   TextEvaluation evaluate(const LanguageStudent& student, const EvaluationTeacher* teacher);
 
  private:
-  std::vector<torch::Tensor> teacher_states(const language::ModelMixture& models,
-                                            const language::TokenBatch& batch) const;
-
   torch::Tensor windows_;                                  // int64 [windows, window]
   std::vector<std::vector<torch::Tensor>> known_teacher_;  // of one that stays: of each batch, each model's [M, H]
 };

@@ -5,14 +5,15 @@
 #   scripts/ablations/tiny_worlds.sh [RUNS_FOLDER]     # default runs/tiny_worlds
 #
 # A seed is a world, a teacher and its students of their own. Seeds run JOBS side by side (default: one a core), a thread
-# each; SEEDS="0 1" runs some, CELLS=PATTERN the cells of that name (a regular expression; teachers always). A finished
-# cell is not run again, an interrupted one is resumed: call it as often as you like. Prints a line a cell, then tables.
+# each; SEEDS="0 1" runs some, WORLDS="markov facts" these worlds, CELLS=PATTERN the cells of that name (a regular expression;
+# teachers always). A finished cell is not run again, an interrupted one is resumed: call it as often as you like. Prints a
+# line a cell, then tables.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 export runs="${1:-runs/tiny_worlds}"
 export drystill="${DRYSTILL:-build/release/apps/drystill}"
-export configs=configs/language/worlds cells_wanted="${CELLS:-.}"
+export configs=configs/language/worlds worlds="${WORLDS:-markov sums facts}" cells_wanted="${CELLS:-.}"
 
 run() {  # run NAME VERB CONFIG [--set ...]: one cell of $folder
   local name="$1" verb="$2" config="$3" output="$folder/$1"
@@ -49,11 +50,7 @@ nearest = min(right, key=lambda share: abs(share - 0.4))
 print(right.index(next((share for share in right if 0.2 <= share <= 0.6), nearest)) + 1)' "$folder/$1/metrics.jsonl"
 }
 
-run_seed() {
-  seed="$1" folder="$runs/seed_$1"
-  export DRYSTILL_WORLDS="$folder"
-  [[ -e "$folder/worlds/facts/train.txt" ]] || python3 tools/tiny_worlds.py "$folder/worlds" --seed "$seed"
-  for world in markov sums facts; do run "teachers/$world" train "${world}_teacher" || return 0; done
+on_sums() {
   local attempt student epochs
   for attempt in 0 1 2 3; do  # some students are still at 0 % after 900 steps: then one with other first weights
     student=$((seed + 100 * attempt))
@@ -66,30 +63,47 @@ run_seed() {
     cell "on_policy_$author" distill sums_on_policy --set "rollout.author=$author"
   done
   cell on_policy_student_reverse distill sums_on_policy --set loss.divergence.kind=reverse_kl
+}
+
+# What a student learns from, and in which order, in the world $1.
+inputs_of() {
+  local world="$1" data_free="${1}_data_free"
+  cell "${world}_real" distill "$data_free" --set rollout.author=fixed --set rollout.prompts.method=text \
+    --set "rollout.prompts.paths=[$folder/worlds/$world/train.txt]"
+  cell "${world}_bos" distill "$data_free"
+  cell "${world}_vocab_start" distill "$data_free" --set rollout.prompts.method=vocab_start
+  cell "${world}_random_tokens" distill "$data_free" --set rollout.prompts.method=random_tokens \
+    --set rollout.author=fixed
+
+  local third=(--set candidates=3 --set ramps.window_low.to=0.66)
+  cell "${world}_self_paced" distill "$data_free" --set curriculum.method=self_paced --set curriculum.pacing=soft \
+    --set curriculum.threshold=0.5 --set curriculum.threshold_per_step=0.01
+  cell "${world}_easy_first" distill "$data_free" "${third[@]}" --set ramps.window_high.from=0.34
+  cell "${world}_hardest" distill "$data_free" "${third[@]}" --set ramps.window_low.from=0.66
+  # The prefix takes a step for each of the student's.
+  cell "${world}_adversarial_prefix" distill "$data_free" --set rollout.adversarial_prefix.length=4 --set draw=32
+}
+
+on_markov() { inputs_of markov; }
+
+on_facts() {
   cell facts_cross_entropy train facts_cross_entropy
   cell facts_cross_entropy_text train facts_cross_entropy_text
   cell facts_context_distillation distill facts_context_distillation
   cell facts_self_distillation distill facts_self_distillation
-
-  for world in markov facts; do
-    cell "${world}_real" distill "${world}_data_free" --set rollout.author=fixed --set rollout.prompts.method=text \
-      --set "rollout.prompts.paths=[$folder/worlds/$world/train.txt]"
-    cell "${world}_bos" distill "${world}_data_free"
-    cell "${world}_vocab_start" distill "${world}_data_free" --set rollout.prompts.method=vocab_start
-    cell "${world}_random_tokens" distill "${world}_data_free" --set rollout.prompts.method=random_tokens \
-      --set rollout.author=fixed
-  done
-
-  local paced=(--set curriculum.method=self_paced --set curriculum.pacing=soft --set curriculum.threshold=0.5
-               --set curriculum.threshold_per_step=0.01)
-  local third=(--set candidates=3 --set ramps.window_low.to=0.66)
-  cell markov_self_paced distill markov_data_free "${paced[@]}"
-  cell facts_self_paced distill facts_data_free "${paced[@]}"
-  cell markov_easy_first distill markov_data_free "${third[@]}" --set ramps.window_high.from=0.34
-  cell markov_hardest distill markov_data_free "${third[@]}" --set ramps.window_low.from=0.66
-  cell facts_easy_first distill facts_data_free "${third[@]}" --set ramps.window_high.from=0.34
+  inputs_of facts
 }
-export -f run cell start_epochs run_seed
+
+run_seed() {
+  seed="$1" folder="$runs/seed_$1"
+  export DRYSTILL_WORLDS="$folder"
+  [[ -e "$folder/worlds/facts/train.txt" ]] || python3 tools/tiny_worlds.py "$folder/worlds" --seed "$seed"
+  local world
+  for world in $worlds; do
+    ! run "teachers/$world" train "${world}_teacher" || "on_$world"
+  done
+}
+export -f run cell start_epochs on_sums inputs_of on_markov on_facts run_seed
 
 # shellcheck disable=SC2016,SC2086
 printf '%s\n' ${SEEDS:-0 1 2 3 4} | xargs -P "${JOBS:-$(nproc)}" -n 1 bash -c 'run_seed "$1"' run_seed
