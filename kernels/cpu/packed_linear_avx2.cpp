@@ -5,106 +5,134 @@
 namespace drystill::kernels::cpu {
 namespace {
 
-// Half a panel (two vectors) times up to six rows: 12 sums, 2 weights and one broadcast in 16 registers.
+// Up to six rows times two vectors of outputs, or few rows times the whole panel, which then is read in memory order:
+// at most 12 sums, 2 weights and one broadcast in 16 registers.
 constexpr int kMostRowsAvx2 = 6;
-constexpr int kHalf = 16;
+constexpr int kFewRows = 3;
+constexpr int kLanes = 8;
+// Weights that stay in the first-level cache (12 KB for two vectors of float) while all tiles of rows go over them.
+constexpr std::int64_t kDepth = 192;
 
-template <int kRows>
-inline void add_step(__m256 (&low)[kRows], __m256 (&high)[kRows], const float* x, std::int64_t stride, __m256 w_low,
-                     __m256 w_high) {
-#pragma GCC unroll 8
-  for (int r = 0; r < kRows; ++r) {
-    const __m256 factor = _mm256_broadcast_ss(x + r * stride);
-    low[r] = _mm256_fmadd_ps(factor, w_low, low[r]);
-    high[r] = _mm256_fmadd_ps(factor, w_high, high[r]);
-  }
-}
+template <int kRows, int kVectors>
+struct Sums {
+  __m256 of[kRows][kVectors];
+};
 
 inline __m256 float_of(std::uint32_t upper_half) {
   return _mm256_castsi256_ps(_mm256_set1_epi32(static_cast<int>(upper_half)));
 }
 
-template <int kRows>
-inline void add_depth(const PanelTask<float>& task, const float* x, std::int64_t column, __m256 (&low)[kRows],
-                      __m256 (&high)[kRows]) {
-  for (std::int64_t k = 0; k < task.depth; ++k) {
+// Adds x[r, begin : end] w[begin : end, column : column + 8 kVectors], and fetches the weights kDepth further on.
+template <int kRows, int kVectors>
+inline void add_depth(const PanelTask<float>& task, const float* x, std::int64_t column, std::int64_t begin,
+                      std::int64_t end, Sums<kRows, kVectors>& sums) {
+  for (std::int64_t k = begin; k < end; ++k) {
     const float* w = task.weights + k * kPanel + column;
-    add_step(low, high, x + k, task.x_stride, _mm256_loadu_ps(w), _mm256_loadu_ps(w + 8));
+    for (int v = 0; v < kVectors; v += 2) _mm_prefetch(w + kDepth * kPanel + v * kLanes, _MM_HINT_T0);
+    __m256 weight[kVectors];
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) weight[v] = _mm256_loadu_ps(w + v * kLanes);
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) {
+      const __m256 factor = _mm256_broadcast_ss(x + r * task.x_stride + k);
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) sums.of[r][v] = _mm256_fmadd_ps(factor, weight[v], sums.of[r][v]);
+    }
   }
 }
 
 // bfloat16 is the upper half of a float: of each pair, the second is the word without its lower half, the first the
 // lower half moved up.
-template <int kRows>
+template <int kRows, int kVectors>
 inline void add_depth(const PanelTask<Bfloat16Bits>& task, const Bfloat16Bits* x, std::int64_t column,
-                      __m256 (&low)[kRows], __m256 (&high)[kRows]) {
+                      std::int64_t begin, std::int64_t end, Sums<kRows, kVectors>& sums) {
   const __m256 upper = float_of(0xffff0000u);
-  for (std::int64_t k = 0; k < task.depth; k += 2) {
+  for (std::int64_t k = begin; k < end; k += 2) {
     const auto* w = reinterpret_cast<const float*>(task.weights + k * kPanel + 2 * column);
-    const __m256 pairs_low = _mm256_loadu_ps(w), pairs_high = _mm256_loadu_ps(w + 8);
-    const auto first = [](__m256 pairs) {
-      return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(pairs), 16));
-    };
-    const __m256 first_low = first(pairs_low), first_high = first(pairs_high);
-    const __m256 second_low = _mm256_and_ps(pairs_low, upper), second_high = _mm256_and_ps(pairs_high, upper);
+    for (int v = 0; v < kVectors; v += 2) _mm_prefetch(w + kDepth * kPanel / 2 + v * kLanes, _MM_HINT_T0);
 #pragma GCC unroll 8
-    for (int r = 0; r < kRows; ++r) {
-      const Bfloat16Bits* value = x + r * task.x_stride + k;
-      const __m256 even = float_of(std::uint32_t{value[0]} << 16), odd = float_of(std::uint32_t{value[1]} << 16);
-      low[r] = _mm256_fmadd_ps(even, first_low, _mm256_fmadd_ps(odd, second_low, low[r]));
-      high[r] = _mm256_fmadd_ps(even, first_high, _mm256_fmadd_ps(odd, second_high, high[r]));
+    for (int v = 0; v < kVectors; ++v) {
+      const __m256 pairs = _mm256_loadu_ps(w + v * kLanes);
+      const __m256 first = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(pairs), 16));
+      const __m256 second = _mm256_and_ps(pairs, upper);
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) {
+        const Bfloat16Bits* value = x + r * task.x_stride + k;
+        const __m256 even = float_of(std::uint32_t{value[0]} << 16), odd = float_of(std::uint32_t{value[1]} << 16);
+        sums.of[r][v] = _mm256_fmadd_ps(even, first, _mm256_fmadd_ps(odd, second, sums.of[r][v]));
+      }
     }
   }
 }
 
-template <int kRows, class Scalar>
-inline void avx2_tile(const PanelTask<Scalar>& task, std::int64_t row, std::int64_t column) {
-  __m256 low[kRows], high[kRows];
-  const __m256 bias_low = task.bias ? _mm256_loadu_ps(task.bias + column) : _mm256_setzero_ps();
-  const __m256 bias_high = task.bias ? _mm256_loadu_ps(task.bias + column + 8) : _mm256_setzero_ps();
-#pragma GCC unroll 8
-  for (int r = 0; r < kRows; ++r) low[r] = bias_low, high[r] = bias_high;
-  add_depth<kRows>(task, task.x + row * task.x_stride, column, low, high);
-  const std::int64_t columns = task.columns - column < kHalf ? task.columns - column : kHalf;
+// What `rows` of one column block sum up to while the depth is gone through in pieces.
+template <int kVectors>
+struct Partial {
+  alignas(32) float of[kMostTaskRows][kVectors * kLanes];
+};
+
+template <int kRows, int kVectors, class Scalar>
+inline void avx2_tile(const PanelTask<Scalar>& task, std::int64_t row, std::int64_t column, std::int64_t begin,
+                      std::int64_t end, Partial<kVectors>& partial) {
+  Sums<kRows, kVectors> sums;
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
-    alignas(32) float sums[kHalf];
-    _mm256_store_ps(sums, low[r]);
-    _mm256_store_ps(sums + 8, high[r]);
-    float* y = task.y + (row + r) * task.y_stride + column;
-    for (std::int64_t c = 0; c < columns; ++c) y[c] = task.accumulate ? y[c] + sums[c] : sums[c];
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) {
+      const float* from = begin > 0 ? partial.of[row + r] + v * kLanes : task.bias + column + v * kLanes;
+      sums.of[r][v] = begin > 0 || task.bias ? _mm256_loadu_ps(from) : _mm256_setzero_ps();
+    }
+  }
+  add_depth(task, task.x + row * task.x_stride, column, begin, end, sums);
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) _mm256_store_ps(partial.of[row + r] + v * kLanes, sums.of[r][v]);
+  }
+}
+
+template <int kVectors, class Scalar>
+inline void avx2_rows(const PanelTask<Scalar>& task, std::int64_t rows, std::int64_t row, std::int64_t column,
+                      std::int64_t begin, std::int64_t end, Partial<kVectors>& partial) {
+  if (rows == 1) return avx2_tile<1>(task, row, column, begin, end, partial);
+  if (rows == 2) return avx2_tile<2>(task, row, column, begin, end, partial);
+  if (kVectors > 2 || rows == 3) return avx2_tile<3>(task, row, column, begin, end, partial);
+  if constexpr (kVectors == 2) {
+    if (rows == 4) return avx2_tile<4>(task, row, column, begin, end, partial);
+    if (rows == 5) return avx2_tile<5>(task, row, column, begin, end, partial);
+    avx2_tile<6>(task, row, column, begin, end, partial);
+  }
+}
+
+template <int kVectors, class Scalar>
+inline void avx2_columns(const PanelTask<Scalar>& task) {
+  constexpr std::int64_t kWidth = kVectors * kLanes;
+  const std::int64_t tiles = (task.rows + kMostRowsAvx2 - 1) / kMostRowsAvx2;
+  Partial<kVectors> partial{};
+  for (std::int64_t column = 0; column < task.columns; column += kWidth) {
+    for (std::int64_t begin = 0; begin < task.depth; begin += kDepth) {
+      const std::int64_t end = begin + kDepth < task.depth ? begin + kDepth : task.depth;
+      std::int64_t row = 0;
+      for (std::int64_t tile = 0; tile < tiles; ++tile) {
+        const std::int64_t rows = (task.rows - row + (tiles - tile) - 1) / (tiles - tile);  // tiles of equal height
+        avx2_rows(task, rows, row, column, begin, end, partial);
+        row += rows;
+      }
+    }
+    const std::int64_t columns = task.columns - column < kWidth ? task.columns - column : kWidth;
+    for (std::int64_t r = 0; r < task.rows; ++r) {
+      float* y = task.y + r * task.y_stride + column;
+      for (std::int64_t c = 0; c < columns; ++c) y[c] = task.accumulate ? y[c] + partial.of[r][c] : partial.of[r][c];
+    }
   }
 }
 
 template <class Scalar>
 inline void avx2_panel(const PanelTask<Scalar>& task) {
-  const std::int64_t tiles = (task.rows + kMostRowsAvx2 - 1) / kMostRowsAvx2;
-  for (std::int64_t column = 0; column < task.columns; column += kHalf) {
-    std::int64_t row = 0;
-    for (std::int64_t tile = 0; tile < tiles; ++tile) {
-      const std::int64_t rows = (task.rows - row + (tiles - tile) - 1) / (tiles - tile);  // tiles of equal height
-      switch (rows) {
-        case 1:
-          avx2_tile<1>(task, row, column);
-          break;
-        case 2:
-          avx2_tile<2>(task, row, column);
-          break;
-        case 3:
-          avx2_tile<3>(task, row, column);
-          break;
-        case 4:
-          avx2_tile<4>(task, row, column);
-          break;
-        case 5:
-          avx2_tile<5>(task, row, column);
-          break;
-        default:
-          avx2_tile<6>(task, row, column);
-          break;
-      }
-      row += rows;
-    }
+  if (task.rows <= kFewRows) {
+    avx2_columns<4>(task);
+  } else {
+    avx2_columns<2>(task);
   }
 }
 

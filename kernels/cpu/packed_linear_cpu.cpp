@@ -11,7 +11,6 @@
 namespace drystill::kernels::cpu {
 namespace {
 
-constexpr std::int64_t kRowBlock = 112;               // rows whose x stays in the second-level cache: 8 tiles of 14
 constexpr std::int64_t kProductsPerThread = 1 << 16;  // below this a second thread costs more than it saves
 
 struct Instructions {
@@ -44,7 +43,7 @@ void all_panels(const PackedProduct& product, const Scalar* x, const Scalar* pac
   const std::int64_t panels = whole_panels(product.out) / kPanel;
   const std::int64_t grain = std::max<std::int64_t>(1, kProductsPerThread / (depth * kPanel));
   at::parallel_for(0, panels, grain, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t row = 0; row < product.rows; row += kRowBlock) {
+    for (std::int64_t row = 0; row < product.rows; row += kMostTaskRows) {
       for (std::int64_t panel = begin; panel < end; ++panel) {
         const Scalar* weights = packed + panel * depth * kPanel;
         run({.x = x + row * depth,
@@ -52,7 +51,7 @@ void all_panels(const PackedProduct& product, const Scalar* x, const Scalar* pac
              .next = panel + 1 < end ? weights + depth * kPanel : nullptr,
              .bias = product.bias ? product.bias + panel * kPanel : nullptr,
              .y = product.y + row * product.out + panel * kPanel,
-             .rows = std::min(kRowBlock, product.rows - row),
+             .rows = std::min(kMostTaskRows, product.rows - row),
              .depth = depth,
              .columns = std::min(kPanel, product.out - panel * kPanel),
              .x_stride = depth,

@@ -7,11 +7,12 @@
 // only.
 namespace drystill::kernels::cpu {
 
-inline constexpr std::int64_t kPanel = 32;  // outputs side by side in the packed weight
+inline constexpr std::int64_t kPanel = 32;          // outputs side by side in the packed weight
+inline constexpr std::int64_t kMostTaskRows = 112;  // rows of a task: x stays in the second-level cache; 8 tiles of 14
 
-// y[r, 0 : columns] (+)= bias + sum_k x[r, k] w[k, 0 : columns] for `rows` rows and one panel of weights.
-// Packed weight of a panel: float32 [depth][kPanel]; bfloat16 [depth / 2][kPanel][2], so that the two factors of a
-// dot-product instruction are neighbours. Both are padded with zeros to whole panels and an even depth.
+// y[r, 0 : columns] (+)= bias + sum_k x[r, k] w[k, 0 : columns] for at most kMostTaskRows rows and one panel of
+// weights. Packed weight of a panel: float32 [depth][kPanel]; bfloat16 [depth / 2][kPanel][2], so that the two factors
+// of a dot-product instruction are neighbours. Both are padded with zeros to whole panels and an even depth.
 template <class Scalar>
 struct PanelTask {
   const Scalar* x;        // [rows, depth], rows `x_stride` apart
