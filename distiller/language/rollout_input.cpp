@@ -1,14 +1,13 @@
 #include "distiller/language/rollout_input.h"
 
 #include <ATen/ops/cat.h>
-#include <ATen/ops/randperm.h>
 #include <ATen/ops/stack.h>
 
 #include <algorithm>
-#include <span>
 
 #include "core/error.h"
 #include "distiller/replay.h"
+#include "generator/rollouts/shuffled_order.h"
 
 namespace drystill::distiller {
 namespace {
@@ -101,13 +100,10 @@ void RolloutInput::keep_window(std::vector<Sequence> sequences, std::span<const 
 
 // The sequences that wait from `begin` on come again, in another order for each further pass.
 void RolloutInput::repeat(std::size_t begin) {
+  if (options_.passes == 1) return;
   const std::vector<Sequence> draw(waiting_.begin() + static_cast<std::ptrdiff_t>(begin), waiting_.end());
-  for (std::int64_t pass = 1; pass < options_.passes; ++pass) {
-    const torch::Tensor order = at::randperm(std::ssize(draw), pass_order_, torch::kInt64);
-    for (const std::int64_t i : std::span(order.const_data_ptr<std::int64_t>(), draw.size())) {
-      waiting_.push_back(draw[static_cast<std::size_t>(i)]);
-    }
-  }
+  generator::ShuffledOrder order(std::ssize(draw), pass_order_);
+  for (std::int64_t i = 0; i < (options_.passes - 1) * std::ssize(draw); ++i) waiting_.push_back(draw[order.next()]);
 }
 
 RowSize RolloutInput::row_size(std::int64_t top_k) const {
