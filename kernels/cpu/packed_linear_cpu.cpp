@@ -5,17 +5,26 @@
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "kernels/cpu/packed_linear_tiles.h"
 
 namespace drystill::kernels::cpu {
 namespace {
 
-constexpr std::int64_t kProductsPerThread = 1 << 16;  // below this a second thread costs more than it saves
+// Below these a second thread costs more than it saves.
+constexpr std::int64_t kProductsPerThread = 1 << 16, kTiledPerThread = 1 << 13;
+
+// What multiplies weights of one type, and whether it wants the rows of x in tiles.
+template <class Weight>
+struct PanelKernel {
+  void (*of_rows)(const PanelTask<Weight>&) = nullptr;
+  void (*of_tiles)(const PanelTask<Weight, float>&) = nullptr;
+};
 
 struct Instructions {
-  void (*float_panel)(const PanelTask<float>&);
-  void (*bfloat16_panel)(const PanelTask<Bfloat16Bits>&);
+  PanelKernel<float> float_panel;
+  PanelKernel<Bfloat16Bits> bfloat16_panel;
   void (*round)(const float*, std::int64_t, Bfloat16Bits*);
 };
 
@@ -23,13 +32,13 @@ Instructions choose_instructions() {
 #if defined(__x86_64__)
   // Asked of LibTorch, which checks the processor and honours its environment variable.
   const std::string capability = at::get_cpu_capability();
-  if (capability == "AVX512") {
-    if (__builtin_cpu_supports("avx512bf16")) return {panel_avx512, panel_avx512_bf16, round_avx512_bf16};
-    return {panel_avx512, panel_avx2, round_avx2};
+  if (capability == "AVX512" && __builtin_cpu_supports("avx512bf16")) {
+    return {{.of_rows = panel_avx512}, {.of_rows = panel_avx512_bf16}, round_avx512_bf16};
   }
-  if (capability.starts_with("AVX")) return {panel_avx2, panel_avx2, round_avx2};
+  if (capability == "AVX512") return {{.of_rows = panel_avx512}, {.of_tiles = panel_avx2}, round_avx2};
+  if (capability.starts_with("AVX")) return {{.of_tiles = panel_avx2}, {.of_tiles = panel_avx2}, round_avx2};
 #endif
-  return {panel_generic, panel_generic, round_generic};
+  return {{.of_rows = panel_generic}, {.of_rows = panel_generic}, round_generic};
 }
 
 const Instructions& instructions() {
@@ -37,15 +46,59 @@ const Instructions& instructions() {
   return chosen;
 }
 
-template <class Scalar>
-void all_panels(const PackedProduct& product, const Scalar* x, const Scalar* packed, std::int64_t depth,
-                void (*run)(const PanelTask<Scalar>&)) {
+float to_float(float value) {
+  return value;
+}
+
+float to_float(Bfloat16Bits bits) {
+  return std::bit_cast<float>(std::uint32_t{bits} << 16);
+}
+
+// rows [kHeight, depth] -> [depth, kHeight]
+template <int kHeight, class Value>
+void transpose(const Value* rows, std::int64_t depth, float* to) {
+  for (std::int64_t k = 0; k < depth; ++k) {
+    for (int r = 0; r < kHeight; ++r) to[k * kHeight + r] = to_float(rows[r * depth + k]);
+  }
+}
+
+template <class Value>
+void transpose(const Value* rows, std::int64_t height, std::int64_t depth, float* to) {
+  constexpr void (*kOfHeight[])(const Value*, std::int64_t, float*) = {transpose<1, Value>, transpose<2, Value>,
+                                                                       transpose<3, Value>, transpose<4, Value>,
+                                                                       transpose<5, Value>, transpose<6, Value>};
+  static_assert(std::size(kOfHeight) == kTileRows);
+  kOfHeight[height - 1](rows, depth, to);
+}
+
+// x [rows, depth] as panel_avx2 wants it (RowTiles), each kMostTaskRows rows by themselves.
+template <class Value>
+torch::Tensor in_tiles(const Value* x, std::int64_t rows, std::int64_t depth) {
+  torch::Tensor tiles = at::empty({rows, depth}, torch::kFloat32);
+  float* to = tiles.mutable_data_ptr<float>();
+  for (std::int64_t row = 0; row < rows; row += kMostTaskRows) {
+    const RowTiles task{std::min(kMostTaskRows, rows - row)};
+    const std::int64_t grain = std::max<std::int64_t>(1, kTiledPerThread / (kTileRows * depth));
+    at::parallel_for(0, task.count(), grain, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t tile = begin; tile < end; ++tile) {
+        const std::int64_t first = task.first_row(tile), height = task.first_row(tile + 1) - first;
+        transpose(x + (row + first) * depth, height, depth, to + (row + first) * depth);
+      }
+    });
+  }
+  return tiles;
+}
+
+template <class Weight, class Value>
+void all_panels(const PackedProduct& product, const Value* x, std::int64_t depth,
+                void (*run)(const PanelTask<Weight, Value>&)) {
+  const auto* packed = static_cast<const Weight*>(product.packed.const_data_ptr());
   const std::int64_t panels = whole_panels(product.out) / kPanel;
   const std::int64_t grain = std::max<std::int64_t>(1, kProductsPerThread / (depth * kPanel));
   at::parallel_for(0, panels, grain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = 0; row < product.rows; row += kMostTaskRows) {
       for (std::int64_t panel = begin; panel < end; ++panel) {
-        const Scalar* weights = packed + panel * depth * kPanel;
+        const Weight* weights = packed + panel * depth * kPanel;
         run({.x = x + row * depth,
              .weights = weights,
              .next = panel + 1 < end ? weights + depth * kPanel : nullptr,
@@ -60,6 +113,13 @@ void all_panels(const PackedProduct& product, const Scalar* x, const Scalar* pac
       }
     }
   });
+}
+
+template <class Weight>
+void multiply(const PackedProduct& product, const Weight* x, std::int64_t depth, const PanelKernel<Weight>& kernel) {
+  if (kernel.of_rows) return all_panels<Weight, Weight>(product, x, depth, kernel.of_rows);
+  const torch::Tensor tiles = in_tiles(x, product.rows, depth);
+  all_panels<Weight, float>(product, tiles.const_data_ptr<float>(), depth, kernel.of_tiles);
 }
 
 template <class Scalar>
@@ -101,8 +161,7 @@ torch::Tensor pack_weight(const torch::Tensor& weight) {
 
 void packed_linear(const PackedProduct& product) {
   if (product.packed.scalar_type() != torch::kBFloat16) {
-    all_panels(product, product.x, product.packed.const_data_ptr<float>(), product.in, instructions().float_panel);
-    return;
+    return multiply(product, product.x, product.in, instructions().float_panel);
   }
   const std::int64_t depth = product.in + product.in % 2;
   const torch::Tensor rounded = at::empty({product.rows, depth}, product.packed.options());
@@ -111,8 +170,7 @@ void packed_linear(const PackedProduct& product) {
     instructions().round(product.x + row * product.in, product.in, x + row * depth);
     if (depth > product.in) x[row * depth + product.in] = 0;
   }
-  all_panels(product, const_cast<const Bfloat16Bits*>(x),
-             static_cast<const Bfloat16Bits*>(product.packed.const_data_ptr()), depth, instructions().bfloat16_panel);
+  multiply<Bfloat16Bits>(product, x, depth, instructions().bfloat16_panel);
 }
 
 }  // namespace drystill::kernels::cpu

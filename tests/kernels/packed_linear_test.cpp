@@ -22,7 +22,7 @@ namespace {
 
 using drystill::testing::near;
 
-constexpr std::int64_t kRowCounts[] = {0, 1, 2, 3, 4, 13, 14, 15, 29, 31, 32, 33, 65, 113, 225};
+constexpr std::int64_t kRowCounts[] = {0, 1, 2, 3, 4, 5, 6, 7, 13, 14, 15, 29, 31, 32, 33, 65, 113, 225};
 
 torch::Tensor random_rows(std::vector<std::int64_t> shape, const std::string& name) {
   SeedStreams seeds(23);
@@ -114,29 +114,51 @@ TEST(PackedLinear, EveryInstructionSetAgreesWithPlainLoops) {
            .accumulate = accumulate});
     return y;  // what lies beyond the columns must still be 7
   };
+  // [rows, depth] as RowTiles has it.
+  const auto tiles = [&](const auto& value, std::int64_t depth) {
+    std::vector<float> result;
+    const cpu::RowTiles of{kRows};
+    for (std::int64_t tile = 0; tile < of.count(); ++tile) {
+      for (std::int64_t k = 0; k < depth; ++k) {
+        for (std::int64_t row = of.first_row(tile); row < of.first_row(tile + 1); ++row) {
+          result.push_back(value(row, k));
+        }
+      }
+    }
+    return result;
+  };
+  const auto float_tiles =
+      tiles([&](std::int64_t row, std::int64_t k) { return x.const_data_ptr<float>()[row * kIn + k]; }, kIn);
+  const auto half_tiles =
+      tiles([&](std::int64_t row,
+                std::int64_t k) { return std::bit_cast<float>(std::uint32_t{x_half[row * kDepth + k]} << 16); },
+            kDepth);
   using FloatPanel = void (*)(const cpu::PanelTask<float>&);
   using HalfPanel = void (*)(const cpu::PanelTask<cpu::Bfloat16Bits>&);
-  std::vector<FloatPanel> float_panels;
-  std::vector<HalfPanel> half_panels;
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx2")) float_panels.push_back(cpu::panel_avx2), half_panels.push_back(cpu::panel_avx2);
-  if (__builtin_cpu_supports("avx512f")) float_panels.push_back(cpu::panel_avx512);
-  if (__builtin_cpu_supports("avx512bf16")) half_panels.push_back(cpu::panel_avx512_bf16);
-#endif
+  using HalfPanelOfTiles = void (*)(const cpu::PanelTask<cpu::Bfloat16Bits, float>&);
+  const auto* weights = packed.const_data_ptr<float>();
   const auto* half_weights = static_cast<const cpu::Bfloat16Bits*>(packed_half.const_data_ptr());
+  const auto* half = const_cast<const cpu::Bfloat16Bits*>(x_half.data());
   for (const bool accumulate : {false, true}) {
-    const torch::Tensor plain = run(static_cast<FloatPanel>(cpu::panel_generic), x.const_data_ptr<float>(),
-                                    packed.const_data_ptr<float>(), kIn, accumulate);
-    for (const auto panel : float_panels) {
-      EXPECT_TRUE(
-          near(run(panel, x.const_data_ptr<float>(), packed.const_data_ptr<float>(), kIn, accumulate), plain, 1e-5));
-    }
-    const auto* half = const_cast<const cpu::Bfloat16Bits*>(x_half.data());
+    const torch::Tensor plain =
+        run(static_cast<FloatPanel>(cpu::panel_generic), x.const_data_ptr<float>(), weights, kIn, accumulate);
     const torch::Tensor plain_half =
         run(static_cast<HalfPanel>(cpu::panel_generic), half, half_weights, kDepth, accumulate);
-    for (const auto panel : half_panels) {
-      EXPECT_TRUE(near(run(panel, half, half_weights, kDepth, accumulate), plain_half, 1e-5));
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2")) {
+      EXPECT_TRUE(near(run(static_cast<FloatPanel>(cpu::panel_avx2), float_tiles.data(), weights, kIn, accumulate),
+                       plain, 1e-5));
+      EXPECT_TRUE(
+          near(run(static_cast<HalfPanelOfTiles>(cpu::panel_avx2), half_tiles.data(), half_weights, kDepth, accumulate),
+               plain_half, 1e-5));
     }
+    if (__builtin_cpu_supports("avx512f")) {
+      EXPECT_TRUE(near(run(cpu::panel_avx512, x.const_data_ptr<float>(), weights, kIn, accumulate), plain, 1e-5));
+    }
+    if (__builtin_cpu_supports("avx512bf16")) {
+      EXPECT_TRUE(near(run(cpu::panel_avx512_bf16, half, half_weights, kDepth, accumulate), plain_half, 1e-5));
+    }
+#endif
   }
 }
 
