@@ -68,7 +68,9 @@ class ChunkedHead {
     if (job_.weight_gradient) gradients.weight = at::zeros(job_.student.weight.sizes(), floats);
 
     const std::int64_t count = index_.defined() ? index_.size(0) : tokens_;
-    const std::int64_t chunk = std::min(count, chunk_rows());
+    // Of equal size: each goes over the whole head, which a small rest would not be worth.
+    const std::int64_t chunks = (count + chunk_rows() - 1) / chunk_rows();
+    const std::int64_t chunk = (count + chunks - 1) / std::max<std::int64_t>(chunks, 1);
     for (std::int64_t begin = 0; begin < count; begin += chunk) {
       add_chunk(begin, std::min(chunk, count - begin), result, gradients);
     }

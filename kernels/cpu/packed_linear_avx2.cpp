@@ -86,9 +86,9 @@ inline void add_rows(std::int64_t rows, const float* x, const float* w, std::int
 template <int kVectors>
 inline void add_piece(const float* x, const RowTiles& tiles, std::int64_t whole_depth, std::int64_t begin,
                       const float* w, std::int64_t depth, Partial& partial, Fetch& fetch) {
-  for (std::int64_t column = 0; column < kPanel; column += kVectors * kLanes) {
-    for (std::int64_t tile = 0; tile < tiles.count(); ++tile) {
-      const std::int64_t first = tiles.first_row(tile), rows = tiles.first_row(tile + 1) - first;
+  for (std::int64_t tile = 0; tile < tiles.count(); ++tile) {
+    const std::int64_t first = tiles.first_row(tile), rows = tiles.first_row(tile + 1) - first;
+    for (std::int64_t column = 0; column < kPanel; column += kVectors * kLanes) {
       add_rows<kVectors>(rows, x + first * whole_depth + begin * rows, w + column, depth, partial[first] + column,
                          fetch);
     }
