@@ -67,8 +67,14 @@ std::vector<float> sample_means(const Scalar* data, const ChannelLayout& layout)
   std::vector<float> means(layout.channels);
   for (std::int64_t r = 0; r < rows; ++r) {
     const Scalar* row = data + layout.outer * r / rows * layout.channels * layout.inner + (layout.inner - run) / 2;
-    for (std::int64_t c = 0; c < layout.channels; ++c) {
-      for (std::int64_t i = 0; i < run; ++i) means[c] += share * static_cast<float>(row[c * layout.inner + i]);
+    if (layout.inner == 1) {
+      add_row(row, layout.channels, share, means.data());
+      continue;
+    }
+    for (std::int64_t i = 0; i < run; ++i) {  // outside: sums of one channel would wait for each other
+      for (std::int64_t c = 0; c < layout.channels; ++c) {
+        means[c] += share * static_cast<float>(row[c * layout.inner + i]);
+      }
     }
   }
   return means;

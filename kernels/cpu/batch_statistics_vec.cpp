@@ -9,15 +9,19 @@ namespace {
 
 // Values a float32 lane may add up before it is emptied into float64.
 constexpr std::int64_t kValuesPerLane = 512;
-// Channels-last: rows that lie behind one another are summed in registers, a cache line of channels at a time, before
+// Channels-last: rows that lie behind one another are summed in registers, 32 channels at a time, before
 // scratch is touched. The reads then leave the order in memory, and the hardware's prefetchers lose track; so the loop
 // fetches the next such group meanwhile, line by line in memory order.
-constexpr std::int64_t kRowGroupBytes = 4096;
+constexpr std::int64_t kRowGroupBytes = 16384;
 constexpr std::int64_t kMostRows = 64;
 constexpr std::int64_t kLineBytes = 64;
 // Planes: samples whose runs are summed in registers together where one run is too short to pay for touching scratch.
-constexpr std::int64_t kSampleGroup = 4;
+template <class Scalar>
+constexpr std::int64_t kSampleGroup = 16 / sizeof(Scalar);
 constexpr std::int64_t kShortRun = 256;
+// Runs of sixteen values: a cache line of them from each of so many samples, each fetched so many bytes ahead.
+constexpr std::int64_t kPairGroup = 8;
+constexpr std::int64_t kPairsAhead = 256;
 // Runs of bfloat16 are so short in bytes that the hardware's prefetchers, which stop at the end of a page, fall behind;
 // for float32 the extra instructions cost more than they save.
 template <class Scalar>
@@ -77,21 +81,33 @@ void add_runs(const Scalar* data, std::int64_t runs, std::int64_t stride, std::i
   }
 }
 
-// The same for runs of sixteen values, the 4 x 4 maps at the end of a network: nothing but the loop over them, which
-// would otherwise cost less than what is around it.
-template <class Scalar>
-void add_pairs(const Scalar* data, std::int64_t runs, std::int64_t stride, float shift, float* first, float* second) {
-  const FloatVec center(shift);
-  FloatVec sums = FloatVec::loadu(first), low_squares = FloatVec::loadu(second), high_squares(0.f);
-  for (std::int64_t r = 0; r < runs; ++r) {
-    const VecPair x = load_unordered_pair(data + r * stride);
-    const FloatVec low = x.low - center, high = x.high - center;
-    sums = sums + (low + high);
-    low_squares = at::vec::fmadd(low, low, low_squares);
-    high_squares = at::vec::fmadd(high, high, high_squares);
+// The same for runs of sixteen values, the 4 x 4 maps at the end of a network: a cache line of `kChannels` at a time,
+// and nothing but the loop over the samples, which would otherwise cost less than what is around it.
+template <int kChannels, class Scalar>
+void add_pairs(const Scalar* data, std::int64_t runs, std::int64_t stride, const float* shift, float* first,
+               float* second) {
+  FloatVec center[kChannels], sums[kChannels], low_squares[kChannels], high_squares[kChannels];
+  for (int c = 0; c < kChannels; ++c) {
+    center[c] = FloatVec(shift[c]);
+    sums[c] = FloatVec::loadu(first + c * kLanes);
+    low_squares[c] = FloatVec::loadu(second + c * kLanes);
+    high_squares[c] = FloatVec(0.f);
   }
-  sums.store(first);
-  (low_squares + high_squares).store(second);
+  for (std::int64_t r = 0; r < runs; ++r) {
+    const Scalar* run = data + r * stride;
+    __builtin_prefetch(reinterpret_cast<const char*>(run) + kPairsAhead);
+    for (int c = 0; c < kChannels; ++c) {
+      const VecPair x = load_unordered_pair(run + c * kPair);
+      const FloatVec low = x.low - center[c], high = x.high - center[c];
+      sums[c] = sums[c] + (low + high);
+      low_squares[c] = at::vec::fmadd(low, low, low_squares[c]);
+      high_squares[c] = at::vec::fmadd(high, high, high_squares[c]);
+    }
+  }
+  for (int c = 0; c < kChannels; ++c) {
+    sums[c].store(first + c * kLanes);
+    (low_squares[c] + high_squares[c]).store(second + c * kLanes);
+  }
 }
 
 // [outer, channels, inner > 1]: the runs of a row are read in memory order, each into its channel's lanes.
@@ -111,7 +127,8 @@ void add_planes(const Scalar* data, const ChannelBlock& block, const float* shif
   std::fill(scratch.second, scratch.second + width * kLanes, 0.f);
 
   const std::int64_t limit = kValuesPerLane * kLanes;
-  const std::int64_t group = block.inner <= kShortRun ? kSampleGroup : 1;
+  constexpr int kLineChannels = kLineBytes / (kPair * sizeof(Scalar));  // of runs of kPair values
+  const std::int64_t group = block.inner == kPair ? kPairGroup : block.inner <= kShortRun ? kSampleGroup<Scalar> : 1;
   const std::int64_t stride = block.channels * block.inner;
   std::int64_t filled = 0;  // values in each channel's lanes
   for (std::int64_t o = block.outer_begin; o < block.outer_end; o += group) {
@@ -119,8 +136,10 @@ void add_planes(const Scalar* data, const ChannelBlock& block, const float* shif
     for (std::int64_t c = 0; c < width; ++c) {
       const std::int64_t channel = block.channel_begin + c;
       const Scalar* run = data + o * stride + channel * block.inner;
-      if (block.inner == kPair) {
-        add_pairs(run, runs, stride, shift[channel], scratch.first + c * kLanes, scratch.second + c * kLanes);
+      if (block.inner == kPair && c + kLineChannels <= width) {
+        add_pairs<kLineChannels>(run, runs, stride, shift + channel, scratch.first + c * kLanes,
+                                 scratch.second + c * kLanes);
+        c += kLineChannels - 1;
         continue;
       }
       for (std::int64_t i = 0; i < block.inner; i += limit) {
@@ -144,6 +163,7 @@ template <int Pairs, class Scalar>
 void add_columns(const Scalar* column, std::int64_t rows, std::int64_t stride, const float* shift, float* first,
                  float* second, const char* ahead) {
   constexpr int kVectors = 2 * Pairs;
+  constexpr std::int64_t kColumnBytes = Pairs * kPair * sizeof(Scalar);
   FloatVec center[kVectors], sums[kVectors], squares[kVectors];
   for (int v = 0; v < kVectors; ++v) {
     center[v] = FloatVec::loadu(shift + v * kLanes);
@@ -152,7 +172,9 @@ void add_columns(const Scalar* column, std::int64_t rows, std::int64_t stride, c
   }
   for (std::int64_t r = 0; r < rows; ++r) {
     const Scalar* from = column + r * stride;
-    __builtin_prefetch(ahead + r * kLineBytes);
+    for (std::int64_t line = 0; line < kColumnBytes; line += kLineBytes) {
+      __builtin_prefetch(ahead + r * kColumnBytes + line);
+    }
     for (int p = 0; p < Pairs; ++p) {
       const VecPair x = load_unordered_pair(from + p * kPair);
       const FloatVec low = x.low - center[2 * p], high = x.high - center[2 * p + 1];
@@ -172,12 +194,12 @@ void add_columns(const Scalar* column, std::int64_t rows, std::int64_t stride, c
 template <class Scalar>
 void add_row_group(const Scalar* row, std::int64_t rows, std::int64_t stride, std::int64_t width, const float* shift,
                    Scratch scratch) {
-  constexpr int kLinePairs = kLineBytes / (kPair * sizeof(Scalar));
+  constexpr int kPairs = 2;  // shift, sums and squares of them take 12 registers
   const char* ahead = reinterpret_cast<const char*>(row + rows * stride);
   std::int64_t c = 0;
-  for (; c + kLinePairs * kPair <= width; c += kLinePairs * kPair) {
-    add_columns<kLinePairs>(row + c, rows, stride, shift + c, scratch.first + c, scratch.second + c, ahead);
-    ahead += rows * kLineBytes;
+  for (; c + kPairs * kPair <= width; c += kPairs * kPair) {
+    add_columns<kPairs>(row + c, rows, stride, shift + c, scratch.first + c, scratch.second + c, ahead);
+    ahead += rows * kPairs * kPair * static_cast<std::int64_t>(sizeof(Scalar));
   }
   for (; c + kPair <= width; c += kPair) {
     add_columns<1>(row + c, rows, stride, shift + c, scratch.first + c, scratch.second + c, ahead);
@@ -275,6 +297,17 @@ void add_shifted_sums(const Scalar* data, const ChannelBlock& block, const float
 }
 
 template <class Scalar>
+void add_row(const Scalar* row, std::int64_t count, float factor, float* sums) {
+  const FloatVec factors(factor);
+  std::int64_t i = 0;
+  for (; i + kPair <= count; i += kPair) {
+    const VecPair x = load_pair(row + i), sum = load_pair(sums + i);
+    store_pair({at::vec::fmadd(factors, x.low, sum.low), at::vec::fmadd(factors, x.high, sum.high)}, sums + i);
+  }
+  for (; i < count; ++i) sums[i] += factor * static_cast<float>(row[i]);
+}
+
+template <class Scalar>
 void apply_channel_affine(const Scalar* data, const ChannelBlock& block, const float* center, const float* offset,
                           const float* slope, Scalar* output) {
   const std::int64_t width = block.channel_end - block.channel_begin;
@@ -294,6 +327,8 @@ void apply_channel_affine(const Scalar* data, const ChannelBlock& block, const f
 
 template void add_shifted_sums(const float*, const ChannelBlock&, const float*, float*, double*, double*);
 template void add_shifted_sums(const c10::BFloat16*, const ChannelBlock&, const float*, float*, double*, double*);
+template void add_row(const float*, std::int64_t, float, float*);
+template void add_row(const c10::BFloat16*, std::int64_t, float, float*);
 template void apply_channel_affine(const float*, const ChannelBlock&, const float*, const float*, const float*, float*);
 template void apply_channel_affine(const c10::BFloat16*, const ChannelBlock&, const float*, const float*, const float*,
                                    c10::BFloat16*);

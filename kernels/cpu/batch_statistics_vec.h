@@ -26,6 +26,10 @@ template <class Scalar>
 void add_shifted_sums(const Scalar* data, const ChannelBlock& block, const float* shift, float* scratch, double* first,
                       double* second);
 
+// sums[c] += factor row[c]
+template <class Scalar>
+void add_row(const Scalar* row, std::int64_t count, float factor, float* sums);
+
 // output = offset[c] + slope[c] (x - center[c]) over the block.
 template <class Scalar>
 void apply_channel_affine(const Scalar* data, const ChannelBlock& block, const float* center, const float* offset,
@@ -34,6 +38,8 @@ void apply_channel_affine(const Scalar* data, const ChannelBlock& block, const f
 extern template void add_shifted_sums(const float*, const ChannelBlock&, const float*, float*, double*, double*);
 extern template void add_shifted_sums(const c10::BFloat16*, const ChannelBlock&, const float*, float*, double*,
                                       double*);
+extern template void add_row(const float*, std::int64_t, float, float*);
+extern template void add_row(const c10::BFloat16*, std::int64_t, float, float*);
 extern template void apply_channel_affine(const float*, const ChannelBlock&, const float*, const float*, const float*,
                                           float*);
 extern template void apply_channel_affine(const c10::BFloat16*, const ChannelBlock&, const float*, const float*,
