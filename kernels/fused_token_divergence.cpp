@@ -69,8 +69,8 @@ class ChunkedHead {
 
     const std::int64_t count = index_.defined() ? index_.size(0) : tokens_;
     // Of equal size: each goes over the whole head, which a small rest would not be worth.
-    const std::int64_t chunks = (count + chunk_rows() - 1) / chunk_rows();
-    const std::int64_t chunk = (count + chunks - 1) / std::max<std::int64_t>(chunks, 1);
+    const std::int64_t most = chunk_rows(), chunks = std::max<std::int64_t>(1, (count + most - 1) / most);
+    const std::int64_t chunk = (count + chunks - 1) / chunks;
     for (std::int64_t begin = 0; begin < count; begin += chunk) {
       add_chunk(begin, std::min(chunk, count - begin), result, gradients);
     }

@@ -3,9 +3,9 @@
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <ATen/ops/empty.h>
+#include <c10/util/BFloat16.h>
 
 #include <algorithm>
-#include <bit>
 
 #include "kernels/cpu/packed_linear_tiles.h"
 
@@ -51,7 +51,7 @@ float to_float(float value) {
 }
 
 float to_float(Bfloat16Bits bits) {
-  return std::bit_cast<float>(std::uint32_t{bits} << 16);
+  return c10::detail::f32_from_bits(bits);
 }
 
 // rows [kHeight, depth] -> [depth, kHeight]
