@@ -133,18 +133,16 @@ void add_planes(const Scalar* data, const ChannelBlock& block, const float* shif
   std::int64_t filled = 0;  // values in each channel's lanes
   for (std::int64_t o = block.outer_begin; o < block.outer_end; o += group) {
     const std::int64_t runs = std::min(group, block.outer_end - o);
-    for (std::int64_t c = 0; c < width; ++c) {
-      const std::int64_t channel = block.channel_begin + c;
-      const Scalar* run = data + o * stride + channel * block.inner;
-      if (block.inner == kPair && c + kLineChannels <= width) {
-        add_pairs<kLineChannels>(run, runs, stride, shift + channel, scratch.first + c * kLanes,
-                                 scratch.second + c * kLanes);
-        c += kLineChannels - 1;
-        continue;
-      }
+    const Scalar* row = data + o * stride + block.channel_begin * block.inner;
+    std::int64_t c = 0;
+    for (; block.inner == kPair && c + kLineChannels <= width; c += kLineChannels) {
+      add_pairs<kLineChannels>(row + c * kPair, runs, stride, shift + block.channel_begin + c,
+                               scratch.first + c * kLanes, scratch.second + c * kLanes);
+    }
+    for (; c < width; ++c) {
       for (std::int64_t i = 0; i < block.inner; i += limit) {
-        add_runs(run + i, runs, stride, std::min(limit, block.inner - i), shift[channel], scratch.first + c * kLanes,
-                 scratch.second + c * kLanes);
+        add_runs(row + c * block.inner + i, runs, stride, std::min(limit, block.inner - i),
+                 shift[block.channel_begin + c], scratch.first + c * kLanes, scratch.second + c * kLanes);
         if (block.inner > limit) empty(c, c + 1);
       }
     }
