@@ -13,7 +13,7 @@
 #include <chrono>
 #include <cstdio>
 
-#include "core/huge_pages.h"
+#include "core/allocator.h"
 #include "core/threads.h"
 #include "language/models/causal_lm.h"
 
@@ -89,7 +89,7 @@ std::string measure(const Arguments& arguments) {
 }  // namespace drystill::language
 
 int main(int argc, char** argv) {
-  drystill::use_huge_pages();
+  drystill::set_up_allocator();
   drystill::language::Arguments arguments;
   CLI::App app("Forward pass and training step of a language model");
   app.add_option("--rows", arguments.rows, "texts in the batch")->check(CLI::PositiveNumber);

@@ -13,7 +13,7 @@
 
 #include "bench/support/peak_multiply_add.h"
 #include "bench/support/plain_read.h"
-#include "core/huge_pages.h"
+#include "core/allocator.h"
 #include "core/seeds.h"
 #include "core/threads.h"
 #include "language/sampling/generate.h"
@@ -100,7 +100,7 @@ std::string measure(const Arguments& arguments) {
 }  // namespace drystill::language
 
 int main(int argc, char** argv) {
-  drystill::use_huge_pages();
+  drystill::set_up_allocator();
   drystill::language::Arguments arguments;
   CLI::App app("tokens a second of batched generation");
   app.add_option("--batch", arguments.batch, "sequences")->capture_default_str();

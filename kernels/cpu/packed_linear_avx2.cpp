@@ -137,7 +137,7 @@ inline void avx2_panel(const PanelTask<Weight, float>& task) {
   constexpr bool kConverts = sizeof(Weight) < sizeof(float);
   alignas(32) float converted[kConverts ? kDepth * kPanel : 1];
   begin_with_bias(task.bias, task.rows, partial);
-  const RowTiles tiles{task.rows};
+  const RowTiles tiles{task.rows, kTileRowsAvx2};
   constexpr std::int64_t kLines = kFetchEvery * kPanel * std::int64_t{sizeof(Weight)} / kLine;
   const std::int64_t passes = (task.rows <= kFewRows ? 1 : 2 * tiles.count()) + (kConverts ? 1 : 0);
   for (std::int64_t begin = 0; begin < task.depth; begin += kDepth) {
@@ -177,7 +177,7 @@ void round_avx2(const float* from, std::int64_t count, Bfloat16Bits* to) {
   if (i < count) round_generic(from + i, count - i, to + i);
 }
 
-void panel_avx2(const PanelTask<float>& task) {
+void panel_avx2(const PanelTask<float, float>& task) {
   avx2_panel(task);
 }
 

@@ -4,7 +4,7 @@ namespace drystill::kernels::cpu {
 namespace {
 
 struct FloatStep {
-  static __m512 broadcast(const float* x, std::int64_t k) { return _mm512_set1_ps(x[k]); }
+  static __m512 broadcast(float value) { return _mm512_set1_ps(value); }
   static __m512 multiply_add(__m512 sum, __m512 factor, __m512 weights) {
     return _mm512_fmadd_ps(factor, weights, sum);
   }
@@ -12,7 +12,7 @@ struct FloatStep {
 
 }  // namespace
 
-void panel_avx512(const PanelTask<float>& task) {
+void panel_avx512(const PanelTask<float, float>& task) {
   avx512_panel(task, task.depth, FloatStep{});
 }
 

@@ -5,11 +5,7 @@ namespace {
 
 // One step is two values of depth: a pair of x, broadcast, against pairs of weights.
 struct Bfloat16Step {
-  static __m512 broadcast(const Bfloat16Bits* x, std::int64_t k) {
-    std::int32_t pair;
-    __builtin_memcpy(&pair, x + 2 * k, sizeof pair);
-    return _mm512_castsi512_ps(_mm512_set1_epi32(pair));
-  }
+  static __m512 broadcast(Bfloat16Pair pair) { return _mm512_castsi512_ps(_mm512_set1_epi32(static_cast<int>(pair))); }
   static __m512 multiply_add(__m512 sum, __m512 factor, __m512 weights) {
     return _mm512_dpbf16_ps(sum, (__m512bh)factor, (__m512bh)weights);
   }
@@ -17,7 +13,7 @@ struct Bfloat16Step {
 
 }  // namespace
 
-void panel_avx512_bf16(const PanelTask<Bfloat16Bits>& task) {
+void panel_avx512_bf16(const PanelTask<Bfloat16Bits, Bfloat16Pair>& task) {
   avx512_panel(task, task.depth / 2, Bfloat16Step{});
 }
 

@@ -9,7 +9,6 @@
 namespace drystill::kernels::cpu {
 namespace {
 
-constexpr int kMostRows = 14;
 constexpr std::int64_t kLine = 64;          // bytes of a cache line
 constexpr std::int64_t kAhead = 16 * 1024;  // bytes a single tile reads ahead
 constexpr std::int64_t kFewRows = 4;        // below, the processor's own prefetcher keeps up
@@ -22,8 +21,9 @@ struct Fetch {
 
 // Tiles of one panel share the work of fetching the next one: memory is never waited for while the sums are busy. With
 // a single tile the panel itself streams from memory, and is fetched a fixed distance ahead.
-template <class Scalar>
-inline Fetch fetch_for(const PanelTask<Scalar>& task, std::int64_t tile, std::int64_t tiles, std::int64_t steps) {
+template <class Weight, class Value>
+inline Fetch fetch_for(const PanelTask<Weight, Value>& task, std::int64_t tile, std::int64_t tiles,
+                       std::int64_t steps) {
   if (tiles == 1) {
     return {reinterpret_cast<const char*>(task.weights) + kAhead, 2 * kLine, task.rows < kFewRows ? 0 : steps};
   }
@@ -32,15 +32,15 @@ inline Fetch fetch_for(const PanelTask<Scalar>& task, std::int64_t tile, std::in
   return {reinterpret_cast<const char*>(task.next) + kLine * share * tile, kLine, share < left ? share : left};
 }
 
-template <int kRows, class Scalar, class Step>
-inline void avx512_tile(const PanelTask<Scalar>& task, std::int64_t row, std::int64_t steps, const Step& step,
+template <int kRows, class Weight, class Value, class Step>
+inline void avx512_tile(const PanelTask<Weight, Value>& task, std::int64_t row, std::int64_t steps, const Step& step,
                         const Fetch& fetch) {
   __m512 low[kRows], high[kRows];
   const __m512 bias_low = task.bias ? _mm512_loadu_ps(task.bias) : _mm512_setzero_ps();
   const __m512 bias_high = task.bias ? _mm512_loadu_ps(task.bias + 16) : _mm512_setzero_ps();
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) low[r] = bias_low, high[r] = bias_high;
-  const Scalar* x = task.x + row * task.x_stride;
+  const Value* x = task.x + row * steps;
   const char* weights = reinterpret_cast<const char*>(task.weights);
   for (std::int64_t k = 0; k < steps; ++k) {
     if (k < fetch.steps) {
@@ -50,7 +50,7 @@ inline void avx512_tile(const PanelTask<Scalar>& task, std::int64_t row, std::in
     const __m512 w_low = _mm512_loadu_ps(weights + 128 * k), w_high = _mm512_loadu_ps(weights + 128 * k + 64);
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
-      const __m512 factor = step.broadcast(x + r * task.x_stride, k);
+      const __m512 factor = step.broadcast(x[k * kRows + r]);
       low[r] = step.multiply_add(low[r], factor, w_low);
       high[r] = step.multiply_add(high[r], factor, w_high);
     }
@@ -69,13 +69,12 @@ inline void avx512_tile(const PanelTask<Scalar>& task, std::int64_t row, std::in
   }
 }
 
-template <class Scalar, class Step>
-inline void avx512_panel(const PanelTask<Scalar>& task, std::int64_t steps, const Step& step) {
-  const std::int64_t tiles = (task.rows + kMostRows - 1) / kMostRows;
-  std::int64_t row = 0;
-  for (std::int64_t tile = 0; tile < tiles; ++tile) {
-    const std::int64_t rows = (task.rows - row + (tiles - tile) - 1) / (tiles - tile);  // tiles of equal height
-    const Fetch fetch = fetch_for(task, tile, tiles, steps);
+template <class Weight, class Value, class Step>
+inline void avx512_panel(const PanelTask<Weight, Value>& task, std::int64_t steps, const Step& step) {
+  const RowTiles tiles{task.rows, kTileRowsAvx512};
+  for (std::int64_t tile = 0; tile < tiles.count(); ++tile) {
+    const std::int64_t row = tiles.first_row(tile), rows = tiles.first_row(tile + 1) - row;
+    const Fetch fetch = fetch_for(task, tile, tiles.count(), steps);
     switch (rows) {
       case 1:
         avx512_tile<1>(task, row, steps, step, fetch);
@@ -120,7 +119,6 @@ inline void avx512_panel(const PanelTask<Scalar>& task, std::int64_t steps, cons
         avx512_tile<14>(task, row, steps, step, fetch);
         break;
     }
-    row += rows;
   }
 }
 

@@ -6,6 +6,8 @@
 #include <c10/util/BFloat16.h>
 
 #include <algorithm>
+#include <cstring>
+#include <type_traits>
 
 #include "kernels/cpu/packed_linear_tiles.h"
 
@@ -13,32 +15,39 @@ namespace drystill::kernels::cpu {
 namespace {
 
 // Below these a second thread costs more than it saves.
-constexpr std::int64_t kProductsPerThread = 1 << 16, kTiledPerThread = 1 << 13;
+constexpr std::int64_t kProductsPerThread = 1 << 16, kTiledPerThread = 1 << 14;
 
-// What multiplies weights of one type, and whether it wants the rows of x in tiles.
-template <class Weight>
+template <class Weight, class Value>
 struct PanelKernel {
-  void (*of_rows)(const PanelTask<Weight>&) = nullptr;
-  void (*of_tiles)(const PanelTask<Weight, float>&) = nullptr;
+  void (*multiply)(const PanelTask<Weight, Value>&) = nullptr;
+  std::int64_t tile_rows = 0;
 };
 
 struct Instructions {
-  PanelKernel<float> float_panel;
-  PanelKernel<Bfloat16Bits> bfloat16_panel;
+  PanelKernel<float, float> floats;
+  // For bfloat16 weights; of the two, the pairs' where there is one.
+  PanelKernel<Bfloat16Bits, float> rounded;
+  PanelKernel<Bfloat16Bits, Bfloat16Pair> pairs;
   void (*round)(const float*, std::int64_t, Bfloat16Bits*);
 };
 
 Instructions choose_instructions() {
+  Instructions chosen = {{panel_generic, kTileRowsGeneric}, {panel_generic, kTileRowsGeneric}, {}, round_generic};
 #if defined(__x86_64__)
   // Asked of LibTorch, which checks the processor and honours its environment variable.
   const std::string capability = at::get_cpu_capability();
-  if (capability == "AVX512" && __builtin_cpu_supports("avx512bf16")) {
-    return {{.of_rows = panel_avx512}, {.of_rows = panel_avx512_bf16}, round_avx512_bf16};
+  if (capability.starts_with("AVX")) {
+    chosen = {{panel_avx2, kTileRowsAvx2}, {panel_avx2, kTileRowsAvx2}, {}, round_avx2};
   }
-  if (capability == "AVX512") return {{.of_rows = panel_avx512}, {.of_tiles = panel_avx2}, round_avx2};
-  if (capability.starts_with("AVX")) return {{.of_tiles = panel_avx2}, {.of_tiles = panel_avx2}, round_avx2};
+  if (capability == "AVX512") {
+    chosen.floats = {panel_avx512, kTileRowsAvx512};
+    if (__builtin_cpu_supports("avx512bf16")) {
+      chosen.pairs = {panel_avx512_bf16, kTileRowsAvx512};
+      chosen.round = round_avx512_bf16;
+    }
+  }
 #endif
-  return {{.of_rows = panel_generic}, {.of_rows = panel_generic}, round_generic};
+  return chosen;
 }
 
 const Instructions& instructions() {
@@ -46,52 +55,61 @@ const Instructions& instructions() {
   return chosen;
 }
 
-float to_float(float value) {
-  return value;
+template <class Value>
+std::int64_t steps_of(std::int64_t depth) {
+  return std::is_same_v<Value, Bfloat16Pair> ? depth / 2 : depth;
 }
 
-float to_float(Bfloat16Bits bits) {
-  return c10::detail::f32_from_bits(bits);
+// Step k of a row.
+template <class Value>
+Value step_of(const Value* row, std::int64_t k) {
+  return row[k];
 }
 
-// rows [kHeight, depth] -> [depth, kHeight]
-template <int kHeight, class Value>
-void transpose(const Value* rows, std::int64_t depth, float* to) {
-  for (std::int64_t k = 0; k < depth; ++k) {
-    for (int r = 0; r < kHeight; ++r) to[k * kHeight + r] = to_float(rows[r * depth + k]);
+template <class Value>
+Value step_of(const Bfloat16Bits* row, std::int64_t k) {
+  if constexpr (std::is_same_v<Value, float>) {
+    return c10::detail::f32_from_bits(row[k]);
+  } else {
+    Bfloat16Pair pair;
+    std::memcpy(&pair, row + 2 * k, sizeof pair);
+    return pair;
   }
 }
 
-template <class Value>
-void transpose(const Value* rows, std::int64_t height, std::int64_t depth, float* to) {
-  constexpr void (*kOfHeight[])(const Value*, std::int64_t, float*) = {transpose<1, Value>, transpose<2, Value>,
-                                                                       transpose<3, Value>, transpose<4, Value>,
-                                                                       transpose<5, Value>, transpose<6, Value>};
-  static_assert(std::size(kOfHeight) == kTileRows);
-  kOfHeight[height - 1](rows, depth, to);
-}
-
-// x [rows, depth] as panel_avx2 wants it (RowTiles), each kMostTaskRows rows by themselves.
-template <class Value>
-torch::Tensor in_tiles(const Value* x, std::int64_t rows, std::int64_t depth) {
-  torch::Tensor tiles = at::empty({rows, depth}, torch::kFloat32);
-  float* to = tiles.mutable_data_ptr<float>();
-  for (std::int64_t row = 0; row < rows; row += kMostTaskRows) {
-    const RowTiles task{std::min(kMostTaskRows, rows - row)};
-    const std::int64_t grain = std::max<std::int64_t>(1, kTiledPerThread / (kTileRows * depth));
-    at::parallel_for(0, task.count(), grain, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t tile = begin; tile < end; ++tile) {
-        const std::int64_t first = task.first_row(tile), height = task.first_row(tile + 1) - first;
-        transpose(x + (row + first) * depth, height, depth, to + (row + first) * depth);
+// x [rows, depth] -> in tiles (RowTiles), each kMostTaskRows rows by themselves.
+template <class Value, class From>
+torch::Tensor in_tiles(const From* x, std::int64_t rows, std::int64_t depth, std::int64_t most) {
+  constexpr std::int64_t kBlock = 16;
+  const std::int64_t steps = steps_of<Value>(depth);
+  torch::Tensor tiles = at::empty({rows * steps * std::int64_t{sizeof(Value)}}, torch::kUInt8);
+  auto* to = static_cast<Value*>(tiles.mutable_data_ptr());
+  const auto fill = [&](std::int64_t row, std::int64_t height, std::int64_t begin, std::int64_t end) {
+    for (std::int64_t r = 0; r < height; ++r) {
+      const From* from = x + (row + r) * depth;
+      Value* place = to + row * steps + r;
+      for (std::int64_t k = begin; k < end; ++k) place[k * height] = step_of<Value>(from, k);
+    }
+  };
+  const std::int64_t blocks = (steps + kBlock - 1) / kBlock;
+  const std::int64_t grain = std::max<std::int64_t>(1, kTiledPerThread / (kBlock * rows));
+  at::parallel_for(0, blocks, grain, [&](std::int64_t first_block, std::int64_t end_block) {
+    for (std::int64_t row = 0; row < rows; row += kMostTaskRows) {
+      const RowTiles of_task{std::min(kMostTaskRows, rows - row), most};
+      for (std::int64_t tile = 0; tile < of_task.count(); ++tile) {
+        const std::int64_t first = of_task.first_row(tile), height = of_task.first_row(tile + 1) - first;
+        for (std::int64_t block = first_block; block < end_block; ++block) {
+          fill(row + first, height, block * kBlock, std::min(steps, (block + 1) * kBlock));
+        }
       }
-    });
-  }
+    }
+  });
   return tiles;
 }
 
 template <class Weight, class Value>
 void all_panels(const PackedProduct& product, const Value* x, std::int64_t depth,
-                void (*run)(const PanelTask<Weight, Value>&)) {
+                void (*multiply)(const PanelTask<Weight, Value>&)) {
   const auto* packed = static_cast<const Weight*>(product.packed.const_data_ptr());
   const std::int64_t panels = whole_panels(product.out) / kPanel;
   const std::int64_t grain = std::max<std::int64_t>(1, kProductsPerThread / (depth * kPanel));
@@ -99,27 +117,29 @@ void all_panels(const PackedProduct& product, const Value* x, std::int64_t depth
     for (std::int64_t row = 0; row < product.rows; row += kMostTaskRows) {
       for (std::int64_t panel = begin; panel < end; ++panel) {
         const Weight* weights = packed + panel * depth * kPanel;
-        run({.x = x + row * depth,
-             .weights = weights,
-             .next = panel + 1 < end ? weights + depth * kPanel : nullptr,
-             .bias = product.bias ? product.bias + panel * kPanel : nullptr,
-             .y = product.y + row * product.out + panel * kPanel,
-             .rows = std::min(kMostTaskRows, product.rows - row),
-             .depth = depth,
-             .columns = std::min(kPanel, product.out - panel * kPanel),
-             .x_stride = depth,
-             .y_stride = product.out,
-             .accumulate = product.accumulate});
+        multiply({.x = x + row * steps_of<Value>(depth),
+                  .weights = weights,
+                  .next = panel + 1 < end ? weights + depth * kPanel : nullptr,
+                  .bias = product.bias ? product.bias + panel * kPanel : nullptr,
+                  .y = product.y + row * product.out + panel * kPanel,
+                  .rows = std::min(kMostTaskRows, product.rows - row),
+                  .depth = depth,
+                  .columns = std::min(kPanel, product.out - panel * kPanel),
+                  .y_stride = product.out,
+                  .accumulate = product.accumulate});
       }
     }
   });
 }
 
-template <class Weight>
-void multiply(const PackedProduct& product, const Weight* x, std::int64_t depth, const PanelKernel<Weight>& kernel) {
-  if (kernel.of_rows) return all_panels<Weight, Weight>(product, x, depth, kernel.of_rows);
-  const torch::Tensor tiles = in_tiles(x, product.rows, depth);
-  all_panels<Weight, float>(product, tiles.const_data_ptr<float>(), depth, kernel.of_tiles);
+template <class Weight, class Value, class From>
+void multiply(const PackedProduct& product, const From* x, std::int64_t depth,
+              const PanelKernel<Weight, Value>& kernel) {
+  if constexpr (std::is_same_v<From, Value>) {
+    if (product.rows == 1 || kernel.tile_rows == 1) return all_panels(product, x, depth, kernel.multiply);
+  }
+  const torch::Tensor tiles = in_tiles<Value>(x, product.rows, depth, kernel.tile_rows);
+  all_panels(product, static_cast<const Value*>(tiles.const_data_ptr()), depth, kernel.multiply);
 }
 
 template <class Scalar>
@@ -160,17 +180,21 @@ torch::Tensor pack_weight(const torch::Tensor& weight) {
 }
 
 void packed_linear(const PackedProduct& product) {
-  if (product.packed.scalar_type() != torch::kBFloat16) {
-    return multiply(product, product.x, product.in, instructions().float_panel);
-  }
+  const Instructions& use = instructions();
+  if (product.packed.scalar_type() != torch::kBFloat16) return multiply(product, product.x, product.in, use.floats);
   const std::int64_t depth = product.in + product.in % 2;
   const torch::Tensor rounded = at::empty({product.rows, depth}, product.packed.options());
-  auto* x = static_cast<Bfloat16Bits*>(rounded.mutable_data_ptr());
+  auto* bits = static_cast<Bfloat16Bits*>(rounded.mutable_data_ptr());
   for (std::int64_t row = 0; row < product.rows; ++row) {
-    instructions().round(product.x + row * product.in, product.in, x + row * depth);
-    if (depth > product.in) x[row * depth + product.in] = 0;
+    use.round(product.x + row * product.in, product.in, bits + row * depth);
+    if (depth > product.in) bits[row * depth + product.in] = 0;
   }
-  multiply<Bfloat16Bits>(product, x, depth, instructions().bfloat16_panel);
+  const Bfloat16Bits* x = bits;
+  if (use.pairs.multiply) {
+    multiply(product, x, depth, use.pairs);
+  } else {
+    multiply(product, x, depth, use.rounded);
+  }
 }
 
 }  // namespace drystill::kernels::cpu

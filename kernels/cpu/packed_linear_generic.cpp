@@ -21,14 +21,13 @@ std::int64_t place(std::int64_t k, std::int64_t column) {
 }
 
 template <class Scalar>
-void rows_of_panel(const PanelTask<Scalar>& task) {
+void rows_of_panel(const PanelTask<Scalar, float>& task) {
   for (std::int64_t row = 0; row < task.rows; ++row) {
     float sums[kPanel] = {};
     for (std::int64_t c = 0; task.bias && c < kPanel; ++c) sums[c] = task.bias[c];
-    const Scalar* x = task.x + row * task.x_stride;
+    const float* x = task.x + row * task.depth;
     for (std::int64_t k = 0; k < task.depth; ++k) {
-      const float factor = to_float(x[k]);
-      for (std::int64_t c = 0; c < kPanel; ++c) sums[c] += factor * to_float(task.weights[place<Scalar>(k, c)]);
+      for (std::int64_t c = 0; c < kPanel; ++c) sums[c] += x[k] * to_float(task.weights[place<Scalar>(k, c)]);
     }
     float* y = task.y + row * task.y_stride;
     for (std::int64_t c = 0; c < task.columns; ++c) y[c] = task.accumulate ? y[c] + sums[c] : sums[c];
@@ -37,11 +36,11 @@ void rows_of_panel(const PanelTask<Scalar>& task) {
 
 }  // namespace
 
-void panel_generic(const PanelTask<float>& task) {
+void panel_generic(const PanelTask<float, float>& task) {
   rows_of_panel(task);
 }
 
-void panel_generic(const PanelTask<Bfloat16Bits>& task) {
+void panel_generic(const PanelTask<Bfloat16Bits, float>& task) {
   rows_of_panel(task);
 }
 

@@ -98,10 +98,10 @@ TEST(PackedLinear, EveryInstructionSetAgreesWithPlainLoops) {
   for (std::int64_t row = 0; row < kRows; ++row) {
     cpu::round_generic(x.const_data_ptr<float>() + row * kIn, kIn, x_half.data() + row * kDepth);
   }
-  const auto run = [&](const auto& panel, const auto* values, const auto* weights, std::int64_t depth,
+  const auto run = [&](const auto& panel, const auto& values, const auto* weights, std::int64_t depth,
                        bool accumulate) {
     torch::Tensor y = at::full({kRows, kColumns + 3}, 7.f);
-    panel({.x = values,
+    panel({.x = values.data(),
            .weights = weights,
            .next = nullptr,
            .bias = bias.const_data_ptr<float>(),
@@ -109,17 +109,16 @@ TEST(PackedLinear, EveryInstructionSetAgreesWithPlainLoops) {
            .rows = kRows,
            .depth = depth,
            .columns = kColumns,
-           .x_stride = depth,
            .y_stride = kColumns + 3,
            .accumulate = accumulate});
     return y;  // what lies beyond the columns must still be 7
   };
-  // [rows, depth] as RowTiles has it.
-  const auto tiles = [&](const auto& value, std::int64_t depth) {
-    std::vector<float> result;
-    const cpu::RowTiles of{kRows};
+  // [rows, steps] as RowTiles has it.
+  const auto tiles = [&](std::int64_t most, std::int64_t steps, const auto& value) {
+    std::vector<decltype(value(0, 0))> result;
+    const cpu::RowTiles of{kRows, most};
     for (std::int64_t tile = 0; tile < of.count(); ++tile) {
-      for (std::int64_t k = 0; k < depth; ++k) {
+      for (std::int64_t k = 0; k < steps; ++k) {
         for (std::int64_t row = of.first_row(tile); row < of.first_row(tile + 1); ++row) {
           result.push_back(value(row, k));
         }
@@ -127,36 +126,36 @@ TEST(PackedLinear, EveryInstructionSetAgreesWithPlainLoops) {
     }
     return result;
   };
-  const auto float_tiles =
-      tiles([&](std::int64_t row, std::int64_t k) { return x.const_data_ptr<float>()[row * kIn + k]; }, kIn);
-  const auto half_tiles =
-      tiles([&](std::int64_t row,
-                std::int64_t k) { return std::bit_cast<float>(std::uint32_t{x_half[row * kDepth + k]} << 16); },
-            kDepth);
-  using FloatPanel = void (*)(const cpu::PanelTask<float>&);
-  using HalfPanel = void (*)(const cpu::PanelTask<cpu::Bfloat16Bits>&);
-  using HalfPanelOfTiles = void (*)(const cpu::PanelTask<cpu::Bfloat16Bits, float>&);
+  const auto exact_x = [&](std::int64_t row, std::int64_t k) { return x.const_data_ptr<float>()[row * kIn + k]; };
+  const auto half_x = [&](std::int64_t row, std::int64_t k) { return std::uint32_t{x_half[row * kDepth + k]}; };
+  const auto rounded_x = [&](std::int64_t row, std::int64_t k) { return std::bit_cast<float>(half_x(row, k) << 16); };
+  const auto pair_x = [&](std::int64_t row, std::int64_t k) {
+    return half_x(row, 2 * k) | half_x(row, 2 * k + 1) << 16;
+  };
+  using FloatPanel = void (*)(const cpu::PanelTask<float, float>&);
+  using HalfPanel = void (*)(const cpu::PanelTask<cpu::Bfloat16Bits, float>&);
   const auto* weights = packed.const_data_ptr<float>();
   const auto* half_weights = static_cast<const cpu::Bfloat16Bits*>(packed_half.const_data_ptr());
-  const auto* half = const_cast<const cpu::Bfloat16Bits*>(x_half.data());
   for (const bool accumulate : {false, true}) {
-    const torch::Tensor plain =
-        run(static_cast<FloatPanel>(cpu::panel_generic), x.const_data_ptr<float>(), weights, kIn, accumulate);
-    const torch::Tensor plain_half =
-        run(static_cast<HalfPanel>(cpu::panel_generic), half, half_weights, kDepth, accumulate);
+    const auto of_floats = [&](FloatPanel panel, std::int64_t most) {
+      return run(panel, tiles(most, kIn, exact_x), weights, kIn, accumulate);
+    };
+    const auto of_rounded = [&](HalfPanel panel, std::int64_t most) {
+      return run(panel, tiles(most, kDepth, rounded_x), half_weights, kDepth, accumulate);
+    };
+    const torch::Tensor plain = of_floats(cpu::panel_generic, cpu::kTileRowsGeneric);
+    const torch::Tensor plain_half = of_rounded(cpu::panel_generic, cpu::kTileRowsGeneric);
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx2")) {
-      EXPECT_TRUE(near(run(static_cast<FloatPanel>(cpu::panel_avx2), float_tiles.data(), weights, kIn, accumulate),
-                       plain, 1e-5));
-      EXPECT_TRUE(
-          near(run(static_cast<HalfPanelOfTiles>(cpu::panel_avx2), half_tiles.data(), half_weights, kDepth, accumulate),
-               plain_half, 1e-5));
+      EXPECT_TRUE(near(of_floats(cpu::panel_avx2, cpu::kTileRowsAvx2), plain, 1e-5));
+      EXPECT_TRUE(near(of_rounded(cpu::panel_avx2, cpu::kTileRowsAvx2), plain_half, 1e-5));
     }
     if (__builtin_cpu_supports("avx512f")) {
-      EXPECT_TRUE(near(run(cpu::panel_avx512, x.const_data_ptr<float>(), weights, kIn, accumulate), plain, 1e-5));
+      EXPECT_TRUE(near(of_floats(cpu::panel_avx512, cpu::kTileRowsAvx512), plain, 1e-5));
     }
     if (__builtin_cpu_supports("avx512bf16")) {
-      EXPECT_TRUE(near(run(cpu::panel_avx512_bf16, half, half_weights, kDepth, accumulate), plain_half, 1e-5));
+      const auto pairs = tiles(cpu::kTileRowsAvx512, kDepth / 2, pair_x);
+      EXPECT_TRUE(near(run(cpu::panel_avx512_bf16, pairs, half_weights, kDepth, accumulate), plain_half, 1e-5));
     }
 #endif
   }

@@ -1,11 +1,12 @@
-#include "core/huge_pages.h"
+#include "core/allocator.h"
 
 #include <oneapi/tbb/scalable_allocator.h>
 
 namespace drystill {
 
-void use_huge_pages() {
+void set_up_allocator() {
   scalable_allocation_mode(TBBMALLOC_USE_HUGE_PAGES, 1);  // without effect where there are none
+  scalable_allocation_mode(TBBMALLOC_SET_HUGE_SIZE_THRESHOLD, 8 << 20);
 }
 
 }  // namespace drystill
