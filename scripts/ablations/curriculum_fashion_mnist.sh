@@ -20,7 +20,8 @@ run_cell() {  # run_cell PACING RAMP SEED
   [[ "$2" == on ]] && ramp=(--set curriculum.adversarial.per_epoch=1 --set curriculum.adversarial.cap=4
                             --set curriculum.adversarial.begin=0 --set curriculum.adversarial.end=1)
   OMP_NUM_THREADS=1 "$drystill" distill configs/vision/fashion_mnist/cudfkd_resnet8.yaml \
-    --set threads=1 --set "seed=$3" --set "loop.epochs=$epochs" --set loop.evaluate_every=0 --set loop.sample_every=0 \
+    --set threads=1 --set precision.bfloat16=false --set "seed=$3" --set "loop.epochs=$epochs" \
+    --set loop.evaluate_every=0 --set loop.sample_every=0 \
     --set generator.warmup_steps=250 --set "curriculum.pacing=$1" --set curriculum.threshold=2 \
     --set curriculum.threshold_per_step=0.001 "${ramp[@]}" --out "$folder" --on-exists resume >"$folder.json" 2>"$folder.log" ||
     echo "$folder: failed, see $folder.log" >&2
