@@ -9,10 +9,11 @@ namespace {
 
 // Values a float32 lane may add up before it is emptied into float64.
 constexpr std::int64_t kValuesPerLane = 512;
-// Channels-last: rows that lie behind one another are summed in registers, 32 channels at a time, before
-// scratch is touched. The reads then leave the order in memory, and the hardware's prefetchers lose track; so the loop
-// fetches the next such group meanwhile, line by line in memory order.
-constexpr std::int64_t kRowGroupBytes = 16384;
+// Channels-last: a few rows that lie behind one another are summed in registers, 32 channels at a time, before scratch
+// is touched: few, so that the reads stay nearly in the order of memory and the hardware's prefetchers keep up. The
+// loop helps them past the ends of pages, into the second-level cache, which has more misses in flight than the first.
+constexpr std::int64_t kRowGroupBytes = 2048;
+constexpr std::int64_t kRowsAhead = 4096;  // bytes
 constexpr std::int64_t kMostRows = 64;
 constexpr std::int64_t kLineBytes = 64;
 // Planes: samples whose runs are summed in registers together where one run is too short to pay for touching scratch.
@@ -159,7 +160,7 @@ void add_planes(const Scalar* data, const ChannelBlock& block, const float* shif
 // load_unordered_pair().
 template <int Pairs, class Scalar>
 void add_columns(const Scalar* column, std::int64_t rows, std::int64_t stride, const float* shift, float* first,
-                 float* second, const char* ahead) {
+                 float* second) {
   constexpr int kVectors = 2 * Pairs;
   constexpr std::int64_t kColumnBytes = Pairs * kPair * sizeof(Scalar);
   FloatVec center[kVectors], sums[kVectors], squares[kVectors];
@@ -171,7 +172,7 @@ void add_columns(const Scalar* column, std::int64_t rows, std::int64_t stride, c
   for (std::int64_t r = 0; r < rows; ++r) {
     const Scalar* from = column + r * stride;
     for (std::int64_t line = 0; line < kColumnBytes; line += kLineBytes) {
-      __builtin_prefetch(ahead + r * kColumnBytes + line);
+      __builtin_prefetch(reinterpret_cast<const char*>(from) + kRowsAhead + line, 0, 2);
     }
     for (int p = 0; p < Pairs; ++p) {
       const VecPair x = load_unordered_pair(from + p * kPair);
@@ -193,14 +194,12 @@ template <class Scalar>
 void add_row_group(const Scalar* row, std::int64_t rows, std::int64_t stride, std::int64_t width, const float* shift,
                    Scratch scratch) {
   constexpr int kPairs = 2;  // shift, sums and squares of them take 12 registers
-  const char* ahead = reinterpret_cast<const char*>(row + rows * stride);
   std::int64_t c = 0;
   for (; c + kPairs * kPair <= width; c += kPairs * kPair) {
-    add_columns<kPairs>(row + c, rows, stride, shift + c, scratch.first + c, scratch.second + c, ahead);
-    ahead += rows * kPairs * kPair * static_cast<std::int64_t>(sizeof(Scalar));
+    add_columns<kPairs>(row + c, rows, stride, shift + c, scratch.first + c, scratch.second + c);
   }
   for (; c + kPair <= width; c += kPair) {
-    add_columns<1>(row + c, rows, stride, shift + c, scratch.first + c, scratch.second + c, ahead);
+    add_columns<1>(row + c, rows, stride, shift + c, scratch.first + c, scratch.second + c);
   }
   for (std::int64_t r = 0; r < rows; ++r) {
     for (std::int64_t k = c; k < width; ++k) {
