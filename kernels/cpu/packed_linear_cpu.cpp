@@ -189,12 +189,11 @@ void packed_linear(const PackedProduct& product) {
     use.round(product.x + row * product.in, product.in, bits + row * depth);
     if (depth > product.in) bits[row * depth + product.in] = 0;
   }
-  const Bfloat16Bits* x = bits;
-  if (use.pairs.multiply) {
-    multiply(product, x, depth, use.pairs);
-  } else {
-    multiply(product, x, depth, use.rounded);
+  if (!use.pairs.multiply) return multiply(product, bits, depth, use.rounded);
+  if (product.rows == 1) {  // a tile as it is
+    return all_panels(product, static_cast<const Bfloat16Pair*>(rounded.const_data_ptr()), depth, use.pairs.multiply);
   }
+  multiply(product, bits, depth, use.pairs);
 }
 
 }  // namespace drystill::kernels::cpu
