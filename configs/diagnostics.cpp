@@ -57,7 +57,7 @@ std::string listed(const std::vector<std::string>& names, std::size_t limit) {
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (i > 0) out += ", ";
     if (i == limit) return out + "...";
-    out += names[i];
+    out += names[i].empty() ? "''" : names[i];
   }
   return out;
 }

@@ -1,5 +1,6 @@
 #include "core/optimizer.h"
 
+#include <ATen/ops/_foreach_add.h>
 #include <ATen/ops/_fused_adam.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/_fused_sgd.h>
@@ -56,7 +57,7 @@ void Optimizer::step() {
     return;
   }
   const auto& adam = std::get<AdamOptions>(options_);
-  for (auto& count : counts) count.add_(1);
+  at::_foreach_add_(counts, 1);
   const auto update = [&](auto fused) {
     fused(parameters, gradients, first, second, /*max_exp_avg_sqs=*/std::vector<torch::Tensor>{}, counts,
           learning_rate_, adam.beta1, adam.beta2, adam.weight_decay, adam.epsilon, /*amsgrad=*/false,

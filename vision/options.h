@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/fields.h"
+#include "vision/architectures.h"
 
 namespace drystill::vision {
 
@@ -62,7 +63,8 @@ struct ModelOptions {
 
   template <class Field>
   void visit(Field&& field) {
-    field("architecture", architecture, "a name of `drystill list models`; empty: what the checkpoint says");
+    field("architecture", architecture, "a name of `drystill list models`; empty: what the checkpoint says",
+          one_of(architecture_choices()));
     field("checkpoint", checkpoint, "file with its weights; empty: fresh weights");
   }
   bool operator==(const ModelOptions&) const = default;

@@ -1,8 +1,10 @@
 #include "vision/zoo.h"
 
+#include <algorithm>
 #include <array>
 
 #include "core/error.h"
+#include "vision/architectures.h"
 #include "vision/models/lenet.h"
 #include "vision/models/resnet.h"
 #include "vision/models/vgg.h"
@@ -12,7 +14,7 @@ namespace drystill::vision {
 namespace {
 
 struct Entry {
-  ClassifierInfo info;
+  std::string_view name;
   std::shared_ptr<Classifier> (*make)(const ImageSpec&);
 };
 
@@ -38,47 +40,42 @@ std::shared_ptr<Classifier> lenet5(const ImageSpec& image) {
 }
 
 // An explicit table: static registration would be dropped when a static library is linked.
-constexpr std::array<Entry, 21> kZoo{{
-    {{"lenet5", "LeNet-5, 32x32 images, no batch norm (DAFL)"}, lenet5<false>},
-    {{"lenet5_half", "LeNet-5 with half the channels (DAFL)"}, lenet5<true>},
-    {{"resnet8", "ResNet-8, widths 16-32-64 (RepDistiller)"}, resnet_small<8>},
-    {{"resnet14", "ResNet-14, widths 16-32-64 (RepDistiller)"}, resnet_small<14>},
-    {{"resnet20", "ResNet-20, widths 16-32-64 (RepDistiller)"}, resnet_small<20>},
-    {{"resnet32", "ResNet-32, widths 16-32-64 (RepDistiller)"}, resnet_small<32>},
-    {{"resnet44", "ResNet-44, widths 16-32-64 (RepDistiller)"}, resnet_small<44>},
-    {{"resnet56", "ResNet-56, widths 16-32-64 (RepDistiller)"}, resnet_small<56>},
-    {{"resnet110", "ResNet-110, widths 16-32-64 (RepDistiller)"}, resnet_small<110>},
-    {{"resnet18", "ResNet-18, CIFAR form (DAFL, CMI)"}, resnet_cifar<18>},
-    {{"resnet34", "ResNet-34, CIFAR form (DAFL, CMI)"}, resnet_cifar<34>},
-    {{"resnet50", "ResNet-50, CIFAR form (DAFL, CMI)"}, resnet_cifar<50>},
-    {{"wrn16_1", "WRN-16-1, pre-activation (ZSKT)"}, wide_resnet<16, 1>},
-    {{"wrn16_2", "WRN-16-2, pre-activation (ZSKT)"}, wide_resnet<16, 2>},
-    {{"wrn40_1", "WRN-40-1, pre-activation (ZSKT)"}, wide_resnet<40, 1>},
-    {{"wrn40_2", "WRN-40-2, pre-activation (ZSKT)"}, wide_resnet<40, 2>},
-    {{"vgg8", "VGG-8 with batch norm (RepDistiller)"}, vgg<8>},
-    {{"vgg11", "VGG-11 with batch norm (RepDistiller)"}, vgg<11>},
-    {{"vgg13", "VGG-13 with batch norm (RepDistiller)"}, vgg<13>},
-    {{"vgg16", "VGG-16 with batch norm (RepDistiller)"}, vgg<16>},
-    {{"vgg19", "VGG-19 with batch norm (RepDistiller)"}, vgg<19>},
-}};
+constexpr auto kZoo = std::to_array<Entry>({
+    {"lenet5", lenet5<false>},
+    {"lenet5_half", lenet5<true>},
+    {"resnet8", resnet_small<8>},
+    {"resnet14", resnet_small<14>},
+    {"resnet20", resnet_small<20>},
+    {"resnet32", resnet_small<32>},
+    {"resnet44", resnet_small<44>},
+    {"resnet56", resnet_small<56>},
+    {"resnet110", resnet_small<110>},
+    {"resnet18", resnet_cifar<18>},
+    {"resnet34", resnet_cifar<34>},
+    {"resnet50", resnet_cifar<50>},
+    {"wrn16_1", wide_resnet<16, 1>},
+    {"wrn16_2", wide_resnet<16, 2>},
+    {"wrn40_1", wide_resnet<40, 1>},
+    {"wrn40_2", wide_resnet<40, 2>},
+    {"vgg8", vgg<8>},
+    {"vgg11", vgg<11>},
+    {"vgg13", vgg<13>},
+    {"vgg16", vgg<16>},
+    {"vgg19", vgg<19>},
+});
+static_assert(std::ranges::equal(kZoo, kClassifiers, {}, &Entry::name, &ClassifierInfo::name));
 
 }  // namespace
 
-std::vector<ClassifierInfo> classifiers() {
-  std::vector<ClassifierInfo> result;
-  for (const auto& entry : kZoo) result.push_back(entry.info);
-  return result;
-}
-
 std::vector<std::string_view> classifier_names() {
   std::vector<std::string_view> names;
-  for (const auto& entry : kZoo) names.push_back(entry.info.name);
+  for (const auto& classifier : kClassifiers) names.push_back(classifier.name);
   return names;
 }
 
 std::shared_ptr<Classifier> make_classifier(const std::string& name, const ImageSpec& image, at::Generator generator) {
   for (const auto& entry : kZoo) {
-    if (entry.info.name != name) continue;
+    if (entry.name != name) continue;
     auto classifier = entry.make(image);
     classifier->initialise(generator);
     return classifier;

@@ -12,14 +12,7 @@
 
 namespace drystill::vision {
 
-// A network of the zoo: its name and one line for `drystill list models`.
-struct ClassifierInfo {
-  std::string_view name;
-  std::string_view description;
-};
-
-// All networks of the zoo, families together, small to large.
-std::vector<ClassifierInfo> classifiers();
+// Names of all networks: kClassifiers of architectures.h.
 std::vector<std::string_view> classifier_names();
 
 // A network with fresh weights drawn from `generator` (a CPU generator: weights do not depend on the device), float32,

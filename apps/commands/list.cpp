@@ -9,7 +9,7 @@
 #include "apps/console.h"
 #include "core/error.h"
 #include "distiller/options.h"
-#include "vision/zoo.h"
+#include "vision/architectures.h"
 
 namespace drystill::apps {
 namespace {
@@ -82,7 +82,7 @@ void add_language_methods(Names& names) {
 Names names_of(const std::string& kind) {
   Names names;
   if (kind == "models") {
-    for (const auto& model : vision::classifiers()) names.emplace_back(model.name, model.description);
+    for (const auto& model : vision::kClassifiers) names.emplace_back(model.name, model.description);
   } else if (kind == "datasets") {
     names.emplace_back("format", alternatives<vision::DatasetOptions>());
   } else if (kind == "losses") {

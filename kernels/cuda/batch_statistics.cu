@@ -8,52 +8,45 @@ namespace {
 
 constexpr int kThreads = 256;
 
-// Sums of one thread around its own first value: no outside shift can be wrong, and a large mean costs no digits.
-struct ThreadSums {
-  float shift = 0, first = 0, second = 0;
-  std::int64_t count = 0;
+// Sum and sum of squares around an origin. Sums of one origin add up: no division until a block is done.
+struct CentredSums {
+  double first = 0, second = 0;
 
-  __device__ void add(float value) {
-    if (count == 0) shift = value;
-    const float d = value - shift;
-    first += d;
-    second += d * d;
-    ++count;
+  __device__ CentredSums& operator+=(const CentredSums& other) {
+    first += other.first;
+    second += other.second;
+    return *this;
   }
 
-  __device__ PartialMoments moments() const {
-    if (count == 0) return {0, 0, 0};
-    const double n = static_cast<double>(count), sum = first;
-    return {n, shift + sum / n, second - sum * sum / n};
+  __device__ CentredSums lower_lane(unsigned distance) const {
+    return {__shfl_down_sync(kWholeWarp, first, distance), __shfl_down_sync(kWholeWarp, second, distance)};
+  }
+
+  __device__ PartialMoments moments(double origin, std::int64_t values) const {
+    if (values == 0) return {0, 0, 0};
+    const double n = static_cast<double>(values);
+    return {n, origin + first / n, second - first * first / n};
   }
 };
 
-// Chan, Golub and LeVeque's merge of two sets' moments.
-__device__ PartialMoments merge(const PartialMoments& a, const PartialMoments& b) {
-  if (a.count == 0) return b;
-  if (b.count == 0) return a;
-  const double count = a.count + b.count, delta = b.mean - a.mean, share = b.count / count;
-  return {count, a.mean + delta * share, a.squares + b.squares + delta * delta * a.count * share};
-}
+// Sums of one thread around the first value it meets: no outside shift can be wrong, and a large mean costs no digits.
+struct ThreadSums {
+  float first = 0, second = 0;
 
-// Merges over the block; thread 0 gets the result.
-__device__ PartialMoments merge_block(PartialMoments mine) {
-  __shared__ PartialMoments of_warp[kThreads / kWarp];
-  const auto merge_warp = [](PartialMoments value) {
-    for (int distance = kWarp / 2; distance > 0; distance /= 2) {
-      const PartialMoments other{__shfl_down_sync(kWholeWarp, value.count, distance),
-                                 __shfl_down_sync(kWholeWarp, value.mean, distance),
-                                 __shfl_down_sync(kWholeWarp, value.squares, distance)};
-      value = merge(value, other);
-    }
-    return value;
-  };
-  mine = merge_warp(mine);
-  const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
-  if (lane == 0) of_warp[warp] = mine;
-  __syncthreads();
-  if (warp == 0) mine = merge_warp(lane < kThreads / kWarp ? of_warp[lane] : PartialMoments{0, 0, 0});
-  return mine;
+  __device__ void add(float difference) {
+    first += difference;
+    second += difference * difference;
+  }
+
+  __device__ CentredSums around(double origin, double shift, std::int64_t values) const {
+    const double by = shift - origin, moved = by * static_cast<double>(values);
+    return {first + moved, second + by * (2.0 * first + moved)};
+  }
+};
+
+// How many of `begin`, `begin + step`, ... lie below `end`.
+__device__ std::int64_t strided_count(std::int64_t begin, std::int64_t end, std::int64_t step) {
+  return begin < end ? (end - begin + step - 1) / step : 0;
 }
 
 // inner > 1. Block (c, split) takes every value of channel c in its share of the packs.
@@ -61,69 +54,116 @@ template <class Scalar, int kSize>
 __global__ void __launch_bounds__(kThreads)
     plane_moments(const Scalar* input, std::int64_t outer, std::int64_t channels, std::int64_t inner,
                   PartialMoments* partials) {
+  __shared__ float origin;
+  __shared__ CentredSums of_warp[kThreads / kWarp];
   const std::int64_t channel = blockIdx.x, run = inner / kSize, packs = outer * run;
-  const std::int64_t begin = packs * blockIdx.y / gridDim.y, end = packs * (blockIdx.y + 1) / gridDim.y;
-  ThreadSums sums[kSize];
+  const std::int64_t first = packs * blockIdx.y / gridDim.y, end = packs * (blockIdx.y + 1) / gridDim.y;
+  const std::int64_t begin = first + threadIdx.x, count = strided_count(begin, end, kThreads);
   // Where this thread stands is carried along: a 64-bit division for each pack would cost more than the load.
-  const std::int64_t step_rows = kThreads / run, step_rest = kThreads % run;
-  std::int64_t row = (begin + threadIdx.x) / run, place = (begin + threadIdx.x) % run;
-  for (std::int64_t pack = begin + threadIdx.x; pack < end; pack += kThreads) {
-    const auto values = reinterpret_cast<const Pack<Scalar, kSize>*>(input + (row * channels + channel) * inner)[place];
+  const std::int64_t other_channels = (channels - 1) * run;
+  const std::int64_t step_rest = kThreads % run, step = kThreads / run * channels * run + step_rest;
+  std::int64_t place = begin % run;
+  const auto* at =
+      reinterpret_cast<const Pack<Scalar, kSize>*>(input) + (begin / run * channels + channel) * run + place;
+  const float shift = count > 0 ? to_float(at->values[0]) : 0;
+  if (threadIdx.x == 0) origin = shift;
+  ThreadSums sums[kSize];
+#pragma unroll 4
+  for (std::int64_t i = 0; i < count; ++i) {
+    const Pack<Scalar, kSize> pack = *at;
 #pragma unroll
-    for (int k = 0; k < kSize; ++k) sums[k].add(to_float(values.values[k]));
-    row += step_rows;
+    for (int k = 0; k < kSize; ++k) sums[k].add(to_float(pack.values[k]) - shift);
+    at += step;
     place += step_rest;
     if (place >= run) {
       place -= run;
-      ++row;
+      at += other_channels;
     }
   }
-  PartialMoments mine = sums[0].moments();
+  __syncthreads();
+  CentredSums mine;
 #pragma unroll
-  for (int k = 1; k < kSize; ++k) mine = merge(mine, sums[k].moments());
-  mine = merge_block(mine);
-  if (threadIdx.x == 0) partials[blockIdx.y * channels + channel] = mine;
+  for (int k = 0; k < kSize; ++k) mine += sums[k].around(origin, shift, count);
+  for (unsigned distance = kWarp / 2; distance > 0; distance /= 2) mine += mine.lower_lane(distance);
+  if (threadIdx.x % kWarp == 0) of_warp[threadIdx.x / kWarp] = mine;
+  __syncthreads();
+  if (threadIdx.x != 0) return;
+  for (int warp = 1; warp < kThreads / kWarp; ++warp) mine += of_warp[warp];
+  partials[blockIdx.y * channels + channel] = mine.moments(origin, (end - first) * kSize);
 }
 
-// inner == 1. threadIdx.x walks channels side by side, threadIdx.y rows; block (tile, split).
+// inner == 1. threadIdx.x walks channels side by side, threadIdx.y rows; block (tile, split). blockDim.x: a power of
+// two up to a warp.
 template <class Scalar, int kSize>
 __global__ void __launch_bounds__(kThreads)
     row_moments(const Scalar* input, std::int64_t rows, std::int64_t channels, PartialMoments* partials) {
-  __shared__ PartialMoments column[kThreads];
+  __shared__ float origins[kWarp][kSize];
+  __shared__ CentredSums of_warp[kThreads / kWarp][kWarp];
   const std::int64_t channel = (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * kSize;
   const bool active = channel < channels;
-  const std::int64_t begin = rows * blockIdx.y / gridDim.y, end = rows * (blockIdx.y + 1) / gridDim.y;
-  ThreadSums sums[kSize];
-  if (active) {
-    for (std::int64_t row = begin + threadIdx.y; row < end; row += blockDim.y) {
-      const auto values = *reinterpret_cast<const Pack<Scalar, kSize>*>(input + row * channels + channel);
+  const std::int64_t first = rows * blockIdx.y / gridDim.y, end = rows * (blockIdx.y + 1) / gridDim.y;
+  const std::int64_t begin = first + threadIdx.y, count = active ? strided_count(begin, end, blockDim.y) : 0;
+  const Scalar* at = input + begin * channels + channel;
+  const std::int64_t step = blockDim.y * channels;
+  float shifts[kSize] = {};
+  if (count > 0) {
 #pragma unroll
-      for (int k = 0; k < kSize; ++k) sums[k].add(to_float(values.values[k]));
-    }
+    for (int k = 0; k < kSize; ++k) shifts[k] = to_float(at[k]);
   }
-  const unsigned place = threadIdx.y * blockDim.x + threadIdx.x;
+  if (threadIdx.y == 0) {
+#pragma unroll
+    for (int k = 0; k < kSize; ++k) origins[threadIdx.x][k] = shifts[k];
+  }
+  ThreadSums sums[kSize];
+#pragma unroll 4
+  for (std::int64_t i = 0; i < count; ++i) {
+    const auto pack = *reinterpret_cast<const Pack<Scalar, kSize>*>(at);
+#pragma unroll
+    for (int k = 0; k < kSize; ++k) sums[k].add(to_float(pack.values[k]) - shifts[k]);
+    at += step;
+  }
+  __syncthreads();
+  const unsigned thread = threadIdx.y * blockDim.x + threadIdx.x;
 #pragma unroll
   for (int k = 0; k < kSize; ++k) {
-    column[place] = sums[k].moments();
+    const float origin = origins[threadIdx.x][k];
+    CentredSums mine = sums[k].around(origin, shifts[k], count);
+    for (unsigned distance = kWarp / 2; distance >= blockDim.x; distance /= 2) mine += mine.lower_lane(distance);
+    of_warp[thread / kWarp][thread % kWarp] = mine;
     __syncthreads();
-    for (unsigned half = blockDim.y / 2; half > 0; half /= 2) {
-      if (threadIdx.y < half) column[place] = merge(column[place], column[place + half * blockDim.x]);
-      __syncthreads();
+    if (active && threadIdx.y == 0) {
+      for (int warp = 1; warp < kThreads / kWarp; ++warp) mine += of_warp[warp][threadIdx.x];
+      partials[blockIdx.y * channels + channel + k] = mine.moments(origin, end - first);
     }
-    if (active && threadIdx.y == 0) partials[blockIdx.y * channels + channel + k] = column[threadIdx.x];
     __syncthreads();
   }
 }
 
-__global__ void merge_splits(const PartialMoments* partials, std::int64_t splits, std::int64_t channels, float* mean,
-                             float* variance) {
-  const std::int64_t channel = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (channel >= channels) return;
-  PartialMoments all = partials[channel];
-  for (std::int64_t split = 1; split < splits; ++split) all = merge(all, partials[split * channels + channel]);
-  mean[channel] = static_cast<float>(all.mean);
+// A warp for each channel: channels-last input has few columns of blocks and so hundreds of splits. Moved to the first
+// split's mean, they add up (Chan, Golub and LeVeque's merge without its division).
+__global__ void __launch_bounds__(kThreads) merge_splits(const PartialMoments* partials, std::int64_t splits,
+                                                         std::int64_t channels, float* mean, float* variance) {
+  const std::int64_t channel = static_cast<std::int64_t>(blockIdx.x) * (kThreads / kWarp) + threadIdx.x / kWarp;
+  if (channel >= channels) return;  // whole warps leave together
+  const double origin = partials[channel].mean;
+  CentredSums sums;
+  double count = 0;
+#pragma unroll 4
+  for (std::int64_t split = threadIdx.x % kWarp; split < splits; split += kWarp) {
+    const PartialMoments part = partials[split * channels + channel];
+    const double by = part.mean - origin, moved = part.count * by;
+    sums += {moved, part.squares + moved * by};
+    count += part.count;
+  }
+  for (unsigned distance = kWarp / 2; distance > 0; distance /= 2) {
+    sums += sums.lower_lane(distance);
+    count += __shfl_down_sync(kWholeWarp, count, distance);
+  }
+  if (threadIdx.x % kWarp != 0) return;
+  const double shift = sums.first / count, squares = sums.second - sums.first * shift;
+  mean[channel] = static_cast<float>(origin + shift);
   // Rounding may leave -1e-20; the comparison keeps NaN.
-  variance[channel] = static_cast<float>(all.squares < 0 ? 0 : all.squares / all.count);
+  variance[channel] = static_cast<float>(squares < 0 ? 0 : squares / count);
 }
 
 __device__ double sum_block(double mine) {
@@ -234,7 +274,7 @@ void launch_statistics(const ChannelArray& input, std::int64_t splits, PartialMo
                         data, input.outer, input.channels, input.inner, workspace);
               }
             });
-  merge_splits<<<static_cast<unsigned>(ceil_div(input.channels, kWarp)), kWarp, 0, stream>>>(
+  merge_splits<<<static_cast<unsigned>(ceil_div(input.channels, kThreads / kWarp)), kThreads, 0, stream>>>(
       workspace, splits, input.channels, mean, variance);
 }
 

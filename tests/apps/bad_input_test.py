@@ -48,7 +48,9 @@ def main():
         expect("duplicate key", distill(config=world.write("twice.yaml", text + "batch: 9\n")), 2, "batch")
         circle = world.write("circle.yaml", "base: circle.yaml\n" + text)
         expect("a base that contains itself", distill(config=circle), 2, "circle.yaml")
-        expect("unknown architecture", distill("--set", "student.architecture=resnet9"), 2, "resnet9")
+        expect("unknown architecture", distill("--set", "student.architecture=resnet9"), 2, "--set", "did you mean 'resnet8'")
+        odd = world.write("odd.yaml", text.replace("architecture: resnet8", "architecture: resnet9"))
+        expect("unknown architecture, in a file", drystill("config", "check", odd), 2, "odd.yaml:5:25", "did you mean 'resnet8'")
         expect("wrong task", drystill("train", world.config, "--out", folder / "x"), 2, "train_classifier")
         expect("untrained teacher", distill("--set", "teacher.checkpoint="), 2)
 
