@@ -34,5 +34,5 @@ if(DRYSTILL_HAS_CUDA)
   target_link_libraries(torch_cuda INTERFACE torch::cpu CUDA::cudart)
   # --no-as-needed: nothing of ours names a symbol of libtorch_cuda, its static initialisers register the CUDA device.
   target_link_options(torch_cuda INTERFACE "-Wl,--no-as-needed,${DRYSTILL_LIBTORCH_ROOT}/lib/libtorch_cuda.so,\
-${DRYSTILL_LIBTORCH_ROOT}/lib/libc10_cuda.so,--as-needed" "-Wl,--unresolved-symbols=ignore-all")
+${DRYSTILL_LIBTORCH_ROOT}/lib/libc10_cuda.so,--as-needed")
 endif()

@@ -19,11 +19,14 @@ if(DRYSTILL_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
       "CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}" CCACHE_NOHASHDIR=1 ${DRYSTILL_CCACHE})
 endif()
 
+# Debian 12's mold 1.10 is left alone: on some layouts it never ends, on others its programs cannot start (the read-only part
+# begins in .tbss, on a page that is not mapped). GNU ld takes a second a program.
 find_program(DRYSTILL_MOLD mold)
 if(DRYSTILL_MOLD)
-  # norelro: mold 1.10 may begin the read-only part inside .tbss, on a page that is not mapped; the program then cannot start
-  # ("cannot apply additional memory protection after relocation"). Whether it does depends on the sizes of sections.
-  add_link_options(-fuse-ld=mold LINKER:-z,norelro)
+  execute_process(COMMAND ${DRYSTILL_MOLD} --version OUTPUT_VARIABLE _mold)
+  if(_mold MATCHES "mold ([0-9.]+)" AND CMAKE_MATCH_1 VERSION_GREATER_EQUAL 2)
+    add_link_options(-fuse-ld=mold)
+  endif()
 endif()
 
 if(PROJECT_IS_TOP_LEVEL)

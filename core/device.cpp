@@ -1,6 +1,5 @@
 #include "core/device.h"
 
-#include <ATen/Context.h>
 #include <ATen/Version.h>
 #include <torch/cuda.h>
 
@@ -33,12 +32,6 @@ torch::Device parse_device(const std::string& text) {
                      std::to_string(static_cast<int>(torch::cuda::device_count())) + " CUDA device(s)");
   }
   return {torch::kCUDA, static_cast<c10::DeviceIndex>(number)};
-}
-
-torch::Device open_device(const std::string& text) {
-  const torch::Device device = parse_device(text);
-  if (device.is_cuda()) at::globalContext().setBenchmarkCuDNN(true);
-  return device;
 }
 
 bool has_fast_bfloat16(torch::Device device) {

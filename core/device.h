@@ -10,10 +10,6 @@ namespace drystill {
 // InputError where CUDA is asked for and this program or machine has none.
 torch::Device parse_device(const std::string& text);
 
-// As above, for training: on CUDA, cuDNN tries its convolutions once for each shape and keeps the fastest, for the whole
-// process. Which one wins, and with it the last bits of a result, may differ from run to run.
-torch::Device open_device(const std::string& text);
-
 // Whether LibTorch multiplies bfloat16 on the device about as fast as float32 or faster: on CUDA, and on CPUs with
 // AVX-512. On others it has no fast product and takes some fifty times as long.
 bool has_fast_bfloat16(torch::Device device);

@@ -6,8 +6,9 @@
 
 namespace drystill {
 
-Interrupted::Interrupted(int signal)
-    : std::runtime_error("interrupted by signal " + std::to_string(signal) + "; the run was saved and can be resumed"),
+Interrupted::Interrupted(int signal, const std::string& what_next)
+    : std::runtime_error("interrupted by signal " + std::to_string(signal) +
+                         (what_next.empty() ? "" : "; " + what_next)),
       signal_(signal) {}
 
 std::size_t edit_distance(const std::string& a, const std::string& b) {

@@ -45,10 +45,11 @@ struct RunError : Error {
   explicit RunError(const std::string& message) : Error(ExitCode::kFailed, message) {}
 };
 
-// A signal asked the run to stop; the state was saved before this was thrown. Exit code 128 + signal.
+// A signal asked the work to stop; a run's state was saved before this was thrown. Exit code 128 + signal. `what_next`
+// ends the message.
 class Interrupted : public std::runtime_error {
  public:
-  explicit Interrupted(int signal);
+  explicit Interrupted(int signal, const std::string& what_next = "");
   int signal() const { return signal_; }
 
  private:

@@ -60,7 +60,7 @@ void write_samples(std::int64_t step, generator::Synthesizer& synthesizer, visio
 
 TrainingResult distill_classifier(const DistillClassifier& options, const RunEnvironment& environment) {
   limit_threads(options.run.threads);
-  const torch::Device device = open_device(options.run.device);
+  const torch::Device device = parse_device(options.run.device);
   const torch::ScalarType dtype = compute_type(options.run.precision, device, environment.progress);
   SeedStreams seeds(static_cast<std::uint64_t>(options.run.seed), device);
 
@@ -132,7 +132,7 @@ TrainingResult distill_classifier(const DistillClassifier& options, const RunEnv
 
 TrainingResult train_classifier(const TrainClassifier& options, const RunEnvironment& environment) {
   limit_threads(options.run.threads);
-  const torch::Device device = open_device(options.run.device);
+  const torch::Device device = parse_device(options.run.device);
   const torch::ScalarType dtype = compute_type(options.run.precision, device, environment.progress);
   SeedStreams seeds(static_cast<std::uint64_t>(options.run.seed), device);
 

@@ -62,7 +62,7 @@ distiller::TrainingResult run_and_record(const distiller::RunConfig& config, jou
     return result;
   } catch (const Interrupted& stop) {
     leave(journal::RunState::kInterrupted, stop.what());
-    throw;
+    throw Interrupted(stop.signal(), "go on with --resume " + folder.path().string());
   } catch (const DivergedError& error) {
     leave(journal::RunState::kDiverged, error.what());
     throw;

@@ -37,7 +37,7 @@ double median(std::vector<double> values) {
 
 std::string measure(const Arguments& arguments) {
   limit_threads(arguments.threads);
-  const torch::Device device = open_device(arguments.device);
+  const torch::Device device = parse_device(arguments.device);
   const auto dtype = arguments.bfloat16 ? torch::kBFloat16 : torch::kFloat32;
   SeedStreams seeds(0, device);
   const vision::ImageSpec image{

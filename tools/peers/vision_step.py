@@ -159,7 +159,6 @@ def main():
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    torch.backends.cudnn.benchmark = True  # as the published code has it, and ours
     torch.manual_seed(0)
     generator_step, student_step = step_functions(options.style, options.batch, options.bf16, options.device)
     generator_step(), student_step()  # warm-up
