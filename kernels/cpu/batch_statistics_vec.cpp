@@ -10,11 +10,12 @@ namespace {
 // Values a float32 lane may add up before it is emptied into float64.
 constexpr std::int64_t kValuesPerLane = 512;
 // Channels-last: a few rows that lie behind one another are summed in registers, 32 channels at a time, before scratch
-// is touched: few, so that the reads stay nearly in the order of memory and the hardware's prefetchers keep up. The
-// loop helps them past the ends of pages, into the second-level cache, which has more misses in flight than the first.
+// is touched: few, so that the reads stay nearly in the order of memory and the hardware's prefetchers keep up.
 constexpr std::int64_t kRowGroupBytes = 2048;
-constexpr std::int64_t kRowsAhead = 4096;  // bytes
 constexpr std::int64_t kMostRows = 64;
+// The loops help the prefetchers past the ends of pages, into the second-level cache, which has more misses in flight
+// than the first.
+constexpr std::int64_t kBytesAhead = 4096;
 constexpr std::int64_t kLineBytes = 64;
 // Planes: samples whose runs are summed in registers together where one run is too short to pay for touching scratch.
 template <class Scalar>
@@ -23,17 +24,19 @@ constexpr std::int64_t kShortRun = 256;
 // Runs of sixteen values: a cache line of them from each of so many samples, each fetched so many bytes ahead.
 constexpr std::int64_t kPairGroup = 8;
 constexpr std::int64_t kPairsAhead = 256;
-// Runs of bfloat16 are so short in bytes that the hardware's prefetchers, which stop at the end of a page, fall behind;
-// for float32 the extra instructions cost more than they save.
-template <class Scalar>
-constexpr bool kPrefetchRuns = std::is_same_v<Scalar, c10::BFloat16>;
-constexpr std::int64_t kAhead = 256;  // values
 
 // One vector of first sums and one of second sums per channel (planes), or one value of each (rows).
 struct Scratch {
   float* first;
   float* second;
 };
+
+// What follows `bytes` bytes from here at that distance.
+void fetch_ahead(const void* from, std::int64_t bytes) {
+  for (std::int64_t line = 0; line < bytes; line += kLineBytes) {
+    __builtin_prefetch(static_cast<const char*>(from) + kBytesAhead + line, 0, 2);
+  }
+}
 
 double sum_of_lanes(const float* lanes) {
   return at::vec::vec_reduce_all<float>([](FloatVec& a, FloatVec& b) { return a + b; }, FloatVec::loadu(lanes));
@@ -51,7 +54,7 @@ void add_runs(const Scalar* data, std::int64_t runs, std::int64_t stride, std::i
     const Scalar* run = data + r * stride;
     std::int64_t i = 0;
     for (; i + 2 * kPair <= whole; i += 2 * kPair) {
-      if constexpr (kPrefetchRuns<Scalar>) __builtin_prefetch(run + i + kAhead);
+      fetch_ahead(run + i, 2 * kPair * sizeof(Scalar));
       const VecPair x = load_unordered_pair(run + i), y = load_unordered_pair(run + i + kPair);
       const FloatVec a = x.low - center, b = x.high - center, c = y.low - center, d = y.high - center;
       first_a = first_a + (a + c);
@@ -162,7 +165,6 @@ template <int Pairs, class Scalar>
 void add_columns(const Scalar* column, std::int64_t rows, std::int64_t stride, const float* shift, float* first,
                  float* second) {
   constexpr int kVectors = 2 * Pairs;
-  constexpr std::int64_t kColumnBytes = Pairs * kPair * sizeof(Scalar);
   FloatVec center[kVectors], sums[kVectors], squares[kVectors];
   for (int v = 0; v < kVectors; ++v) {
     center[v] = FloatVec::loadu(shift + v * kLanes);
@@ -171,9 +173,7 @@ void add_columns(const Scalar* column, std::int64_t rows, std::int64_t stride, c
   }
   for (std::int64_t r = 0; r < rows; ++r) {
     const Scalar* from = column + r * stride;
-    for (std::int64_t line = 0; line < kColumnBytes; line += kLineBytes) {
-      __builtin_prefetch(reinterpret_cast<const char*>(from) + kRowsAhead + line, 0, 2);
-    }
+    fetch_ahead(from, Pairs * kPair * sizeof(Scalar));
     for (int p = 0; p < Pairs; ++p) {
       const VecPair x = load_unordered_pair(from + p * kPair);
       const FloatVec low = x.low - center[2 * p], high = x.high - center[2 * p + 1];
