@@ -88,5 +88,5 @@ run() {
 case "${1:-}" in
   bundle) shift && bundle "$@" ;;
   run) shift && run "$@" ;;
-  *) sed -n '2,9p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//' && exit 2 ;;
+  *) sed -n '2,10p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//' && exit 2 ;;
 esac
