@@ -9,12 +9,11 @@ namespace {
 
 // Values a float32 lane may add up before it is emptied into float64.
 constexpr std::int64_t kValuesPerLane = 512;
-// Channels-last: a few rows that lie behind one another are summed in registers, 32 channels at a time, before scratch
-// is touched: few, so that the reads stay nearly in the order of memory and the hardware's prefetchers keep up.
-constexpr std::int64_t kRowGroupBytes = 2048;
+// Channels-last: so many bytes of rows are summed 32 channels at a time in registers, before scratch is touched, while
+// the rows after them are fetched in the order of memory, which the hardware's prefetchers would lose.
+constexpr std::int64_t kRowGroupBytes = 8192;
 constexpr std::int64_t kMostRows = 64;
-// The loops help the prefetchers past the ends of pages, into the second-level cache, which has more misses in flight
-// than the first.
+// Planes: how far the loops fetch ahead, past the ends of pages, where those prefetchers stop.
 constexpr std::int64_t kBytesAhead = 4096;
 constexpr std::int64_t kLineBytes = 64;
 // Planes: samples whose runs are summed in registers together where one run is too short to pay for touching scratch.
@@ -31,10 +30,10 @@ struct Scratch {
   float* second;
 };
 
-// What follows `bytes` bytes from here at that distance.
-void fetch_ahead(const void* from, std::int64_t bytes) {
+// Into the second-level cache, which has more misses in flight than the first.
+void fetch(const void* from, std::int64_t bytes) {
   for (std::int64_t line = 0; line < bytes; line += kLineBytes) {
-    __builtin_prefetch(static_cast<const char*>(from) + kBytesAhead + line, 0, 2);
+    __builtin_prefetch(static_cast<const char*>(from) + line, 0, 2);
   }
 }
 
@@ -54,7 +53,7 @@ void add_runs(const Scalar* data, std::int64_t runs, std::int64_t stride, std::i
     const Scalar* run = data + r * stride;
     std::int64_t i = 0;
     for (; i + 2 * kPair <= whole; i += 2 * kPair) {
-      fetch_ahead(run + i, 2 * kPair * sizeof(Scalar));
+      fetch(reinterpret_cast<const char*>(run + i) + kBytesAhead, 2 * kPair * sizeof(Scalar));
       const VecPair x = load_unordered_pair(run + i), y = load_unordered_pair(run + i + kPair);
       const FloatVec a = x.low - center, b = x.high - center, c = y.low - center, d = y.high - center;
       first_a = first_a + (a + c);
@@ -159,11 +158,12 @@ void add_planes(const Scalar* data, const ChannelBlock& block, const float* shif
   empty(0, width);
 }
 
-// `Pairs` times sixteen channels down `rows` rows, all sums in registers. Shift and scratch have the order of
-// load_unordered_pair().
+// `Pairs` times sixteen channels down `rows` rows, all sums in registers; fetches as many bytes from `ahead` on. Shift
+// and scratch have the order of load_unordered_pair().
 template <int Pairs, class Scalar>
 void add_columns(const Scalar* column, std::int64_t rows, std::int64_t stride, const float* shift, float* first,
-                 float* second) {
+                 float* second, const char* ahead) {
+  constexpr std::int64_t kColumnBytes = Pairs * kPair * sizeof(Scalar);
   constexpr int kVectors = 2 * Pairs;
   FloatVec center[kVectors], sums[kVectors], squares[kVectors];
   for (int v = 0; v < kVectors; ++v) {
@@ -173,7 +173,7 @@ void add_columns(const Scalar* column, std::int64_t rows, std::int64_t stride, c
   }
   for (std::int64_t r = 0; r < rows; ++r) {
     const Scalar* from = column + r * stride;
-    fetch_ahead(from, Pairs * kPair * sizeof(Scalar));
+    fetch(ahead + r * kColumnBytes, kColumnBytes);
     for (int p = 0; p < Pairs; ++p) {
       const VecPair x = load_unordered_pair(from + p * kPair);
       const FloatVec low = x.low - center[2 * p], high = x.high - center[2 * p + 1];
@@ -194,12 +194,14 @@ template <class Scalar>
 void add_row_group(const Scalar* row, std::int64_t rows, std::int64_t stride, std::int64_t width, const float* shift,
                    Scratch scratch) {
   constexpr int kPairs = 2;  // shift, sums and squares of them take 12 registers
+  const char* ahead = reinterpret_cast<const char*>(row + rows * stride);
   std::int64_t c = 0;
   for (; c + kPairs * kPair <= width; c += kPairs * kPair) {
-    add_columns<kPairs>(row + c, rows, stride, shift + c, scratch.first + c, scratch.second + c);
+    add_columns<kPairs>(row + c, rows, stride, shift + c, scratch.first + c, scratch.second + c, ahead);
+    ahead += rows * kPairs * kPair * static_cast<std::int64_t>(sizeof(Scalar));
   }
   for (; c + kPair <= width; c += kPair) {
-    add_columns<1>(row + c, rows, stride, shift + c, scratch.first + c, scratch.second + c);
+    add_columns<1>(row + c, rows, stride, shift + c, scratch.first + c, scratch.second + c, ahead);
   }
   for (std::int64_t r = 0; r < rows; ++r) {
     for (std::int64_t k = c; k < width; ++k) {

@@ -6,7 +6,7 @@
 namespace drystill::kernels::cuda {
 namespace {
 
-constexpr int kThreads = 256;
+constexpr int kThreads = 256, kWarps = kThreads / kWarp;
 
 // Sum and sum of squares around an origin. Sums of one origin add up: no division until a block is done.
 struct CentredSums {
@@ -55,7 +55,7 @@ __global__ void __launch_bounds__(kThreads)
     plane_moments(const Scalar* input, std::int64_t outer, std::int64_t channels, std::int64_t inner,
                   PartialMoments* partials) {
   __shared__ float origin;
-  __shared__ CentredSums of_warp[kThreads / kWarp];
+  __shared__ CentredSums of_warp[kWarps];
   const std::int64_t channel = blockIdx.x, run = inner / kSize, packs = outer * run;
   const std::int64_t first = packs * blockIdx.y / gridDim.y, end = packs * (blockIdx.y + 1) / gridDim.y;
   const std::int64_t begin = first + threadIdx.x, count = strided_count(begin, end, kThreads);
@@ -88,7 +88,7 @@ __global__ void __launch_bounds__(kThreads)
   if (threadIdx.x % kWarp == 0) of_warp[threadIdx.x / kWarp] = mine;
   __syncthreads();
   if (threadIdx.x != 0) return;
-  for (int warp = 1; warp < kThreads / kWarp; ++warp) mine += of_warp[warp];
+  for (int warp = 1; warp < kWarps; ++warp) mine += of_warp[warp];
   partials[blockIdx.y * channels + channel] = mine.moments(origin, (end - first) * kSize);
 }
 
@@ -97,8 +97,10 @@ __global__ void __launch_bounds__(kThreads)
 template <class Scalar, int kSize>
 __global__ void __launch_bounds__(kThreads)
     row_moments(const Scalar* input, std::int64_t rows, std::int64_t channels, PartialMoments* partials) {
+  constexpr unsigned kTogether = 4;  // channels of a pack whose sums meet in shared memory at a time
+  static_assert(kSize == 1 || kSize % kTogether == 0);
   __shared__ float origins[kWarp][kSize];
-  __shared__ CentredSums of_warp[kThreads / kWarp][kWarp];
+  __shared__ CentredSums of_warp[kWarps][kWarp][kTogether];
   const std::int64_t channel = (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * kSize;
   const bool active = channel < channels;
   const std::int64_t first = rows * blockIdx.y / gridDim.y, end = rows * (blockIdx.y + 1) / gridDim.y;
@@ -123,33 +125,40 @@ __global__ void __launch_bounds__(kThreads)
     at += step;
   }
   __syncthreads();
-  const unsigned thread = threadIdx.y * blockDim.x + threadIdx.x;
+  const unsigned thread = threadIdx.y * blockDim.x + threadIdx.x, warp = thread / kWarp, lane = thread % kWarp;
+  constexpr unsigned kPart = kSize < kTogether ? kSize : kTogether;
 #pragma unroll
-  for (int k = 0; k < kSize; ++k) {
-    const float origin = origins[threadIdx.x][k];
-    CentredSums mine = sums[k].around(origin, shifts[k], count);
-    for (unsigned distance = kWarp / 2; distance >= blockDim.x; distance /= 2) mine += mine.lower_lane(distance);
-    of_warp[thread / kWarp][thread % kWarp] = mine;
-    __syncthreads();
-    if (active && threadIdx.y == 0) {
-      for (int warp = 1; warp < kThreads / kWarp; ++warp) mine += of_warp[warp][threadIdx.x];
-      partials[blockIdx.y * channels + channel + k] = mine.moments(origin, end - first);
+  for (unsigned part = 0; part < kSize; part += kPart) {
+    if (part > 0) __syncthreads();
+#pragma unroll
+    for (unsigned k = 0; k < kPart; ++k) {
+      CentredSums mine = sums[part + k].around(origins[threadIdx.x][part + k], shifts[part + k], count);
+      for (unsigned distance = kWarp / 2; distance >= blockDim.x; distance /= 2) mine += mine.lower_lane(distance);
+      if (lane < blockDim.x) of_warp[warp][lane][k] = mine;
     }
     __syncthreads();
+    // A thread for each channel from here.
+    const unsigned column = thread / kPart, k = thread % kPart;
+    const std::int64_t mine = (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + column) * kSize + part + k;
+    if (column >= blockDim.x || mine >= channels) continue;
+    CentredSums all = of_warp[0][column][k];
+    for (int w = 1; w < kWarps; ++w) all += of_warp[w][column][k];
+    partials[blockIdx.y * channels + mine] = all.moments(origins[column][part + k], end - first);
   }
 }
 
-// A warp for each channel: channels-last input has few columns of blocks and so hundreds of splits. Moved to the first
-// split's mean, they add up (Chan, Golub and LeVeque's merge without its division).
+// Block c merges the splits of channel c: channels-last input has few columns of blocks and so up to a thousand splits.
+// Moved to the first split's mean, they add up (Chan, Golub and LeVeque's merge without its division).
 __global__ void __launch_bounds__(kThreads) merge_splits(const PartialMoments* partials, std::int64_t splits,
                                                          std::int64_t channels, float* mean, float* variance) {
-  const std::int64_t channel = static_cast<std::int64_t>(blockIdx.x) * (kThreads / kWarp) + threadIdx.x / kWarp;
-  if (channel >= channels) return;  // whole warps leave together
+  __shared__ CentredSums of_warp[kWarps];
+  __shared__ double count_of_warp[kWarps];
+  const std::int64_t channel = blockIdx.x;
   const double origin = partials[channel].mean;
   CentredSums sums;
   double count = 0;
 #pragma unroll 4
-  for (std::int64_t split = threadIdx.x % kWarp; split < splits; split += kWarp) {
+  for (std::int64_t split = threadIdx.x; split < splits; split += blockDim.x) {
     const PartialMoments part = partials[split * channels + channel];
     const double by = part.mean - origin, moved = part.count * by;
     sums += {moved, part.squares + moved * by};
@@ -159,7 +168,16 @@ __global__ void __launch_bounds__(kThreads) merge_splits(const PartialMoments* p
     sums += sums.lower_lane(distance);
     count += __shfl_down_sync(kWholeWarp, count, distance);
   }
-  if (threadIdx.x % kWarp != 0) return;
+  if (threadIdx.x % kWarp == 0) {
+    of_warp[threadIdx.x / kWarp] = sums;
+    count_of_warp[threadIdx.x / kWarp] = count;
+  }
+  __syncthreads();
+  if (threadIdx.x != 0) return;
+  for (unsigned warp = 1; warp < blockDim.x / kWarp; ++warp) {
+    sums += of_warp[warp];
+    count += count_of_warp[warp];
+  }
   const double shift = sums.first / count, squares = sums.second - sums.first * shift;
   mean[channel] = static_cast<float>(origin + shift);
   // Rounding may leave -1e-20; the comparison keeps NaN.
@@ -274,8 +292,9 @@ void launch_statistics(const ChannelArray& input, std::int64_t splits, PartialMo
                         data, input.outer, input.channels, input.inner, workspace);
               }
             });
-  merge_splits<<<static_cast<unsigned>(ceil_div(input.channels, kThreads / kWarp)), kThreads, 0, stream>>>(
-      workspace, splits, input.channels, mean, variance);
+  const auto merging = static_cast<unsigned>(std::min<std::int64_t>(ceil_div(splits, kWarp) * kWarp, kThreads));
+  merge_splits<<<static_cast<unsigned>(input.channels), merging, 0, stream>>>(workspace, splits, input.channels, mean,
+                                                                              variance);
 }
 
 void launch_distance(const DistanceArrays& arrays, std::int64_t channels, std::int64_t count, cudaStream_t stream) {
