@@ -54,7 +54,8 @@ SynthesisReport InversionSynthesizer::improve(const SynthesisRequest& request) {
   for (std::int64_t step = 0; step < options_.steps; ++step) {
     if (options_.keep_every > 0 && step % options_.keep_every == 0) made.push_back(pixels.detach().clone());
     optimizer.zero_grad();
-    auto value = objective_.evaluate(pixels, normalise_(pixels).to(models_.dtype), request.adversarial_weight);
+    const torch::Tensor seen = vision::augment(pixels, options_.augment, random_);
+    auto value = objective_.evaluate(pixels, normalise_(seen).to(models_.dtype), request.adversarial_weight);
     if (wanted.defined()) {
       value.add("target", options_.target.weight,
                 target_loss(value.teacher_logits, wanted, options_.target.temperature));
