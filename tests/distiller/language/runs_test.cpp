@@ -364,6 +364,16 @@ TEST(LanguageOptions, NameWhatDoesNotGoTogether) {
   bank.teacher.weights = EmaTeacher{};
   EXPECT_EQ(field_of(bank), "replay_top_k");
 
+  DistillLanguageModel replayed;
+  replayed.replay.capacity = replayed.batch - 1;
+  EXPECT_EQ(field_of(replayed), "replay") << "nothing would ever come back";
+  replayed.replay.capacity = replayed.batch;
+  EXPECT_EQ(field_of(replayed), "");
+  replayed.replay.draw = curriculum::ReplayDraw::kCurriculum;
+  EXPECT_EQ(field_of(replayed), "replay") << "a constant curriculum gives every sequence the same weight";
+  replayed.curriculum = curriculum::SelfPacedOptions{};
+  EXPECT_EQ(field_of(replayed), "");
+
   LanguageLossOptions nothing;
   nothing.divergence_weight = 0;
   EXPECT_FALSE(nothing.problems().empty());
