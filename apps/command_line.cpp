@@ -12,6 +12,7 @@
 #include "apps/console.h"
 #include "apps/version.h"
 #include "core/error.h"
+#include "core/stop_request.h"
 
 namespace drystill::apps {
 namespace {
@@ -91,6 +92,11 @@ int run_command_line(int argc, char** argv) {
   add_list(app, console);
   add_doctor(app, console);
 
+  // Verbs that look at the request between two pieces of work. The others simply end by the signal.
+  for (const char* verb : {"distill", "train", "synthesize", "generate", "score", "prune"}) {
+    app.get_subcommand(verb)->preparse_callback([](std::size_t) { install_stop_handlers(); });
+  }
+
   try {
     return parse_and_run(app, argc, argv);
   } catch (const Error& error) {
@@ -106,8 +112,10 @@ int run_command_line(int argc, char** argv) {
   } catch (const c10::Error& error) {
     // LibTorch's allocator for the CPU has no exception type of its own.
     const std::string text = error.what_without_backtrace();
-    const bool memory = text.find("not enough memory") != std::string::npos;
-    return fail(memory ? ExitCode::kOutOfMemory : ExitCode::kFailed, text.substr(0, text.find('\n')));
+    if (text.find("DefaultCPUAllocator") != std::string::npos) {
+      return fail(ExitCode::kOutOfMemory, "out of memory; lower `batch`");
+    }
+    return fail(ExitCode::kFailed, text.substr(0, text.find('\n')));
   } catch (const std::filesystem::filesystem_error& error) {
     return fail(ExitCode::kInput, error.what());
   } catch (const std::exception& error) {

@@ -37,7 +37,7 @@ struct RunFacts {
 
 struct RunStatus {
   RunState state = RunState::kRunning;
-  std::int64_t step = 0;
+  std::int64_t step = 0;  // of the end, or of the checkpoint that a resumed run would go on from
   std::int64_t pid = 0;
   std::string started;  // UTC, 2026-01-31T12:00:00Z; the first start of this run
   std::string updated;

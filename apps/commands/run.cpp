@@ -16,6 +16,7 @@
 #include "core/threads.h"
 #include "distiller/classifier_runs.h"
 #include "distiller/language/runs.h"
+#include "io/checkpoint.h"
 #include "journal/journal.h"
 #include "journal/run_folder.h"
 #include "language/datasets/text_files.h"
@@ -54,7 +55,8 @@ distiller::TrainingResult run(const distiller::RunConfig& config, const distille
 distiller::TrainingResult run_and_record(const distiller::RunConfig& config, journal::RunFolder& folder,
                                          const distiller::RunEnvironment& environment) {
   const auto leave = [&](journal::RunState state, const char* message) {
-    folder.set_status(state, journal::read_status(folder.path()).value_or(journal::RunStatus{}).step, message);
+    const auto newest = io::latest_checkpoint(folder.checkpoints());
+    folder.set_status(state, newest ? io::checkpoint_step(*newest) : 0, message);
   };
   try {
     auto result = run(config, environment);

@@ -35,6 +35,7 @@ RolloutInput::RolloutInput(const RolloutInputOptions& options, generator::Rollou
       student_view_(student_view),
       teacher_(std::move(teacher)),
       adversary_(adversary),
+      seeds_(seeds),
       replay_draws_(seeds.cpu_stream("replay.draw")),
       pass_order_(seeds.cpu_stream("rollouts.passes")),
       bank_(options.replay) {}
@@ -110,14 +111,29 @@ RowSize RolloutInput::row_size(std::int64_t top_k) const {
   return {.longest = options_.longest, .top_k = top_k, .two_tokenizers = options_.tokenizers.has_value()};
 }
 
+// Writing takes seconds to minutes. A signal that ends it half-way takes back what the draw has used up, so that what
+// is saved then begins the same draw again.
+std::vector<generator::Rollout> RolloutInput::draw(const generator::RolloutRequest& request) {
+  State before;
+  rollouts_.save(StateWriter(before, "rollouts."));
+  seeds_.save(StateWriter(before, "seeds."));
+  try {
+    return rollouts_.draw(request);
+  } catch (const Interrupted&) {
+    rollouts_.load(StateReader(before, "rollouts."));
+    seeds_.load(StateReader(before, "seeds."));
+    throw;
+  }
+}
+
 void RolloutInput::refill(const curriculum::StagePlan& plan) {
   constexpr int kAttempts = 20;
   const curriculum::RolloutPlan rollout_plan = curriculum::plan_rollouts(options_.ramps, plan.progress);
   for (int attempt = 0; std::ssize(waiting_) < options_.batch && attempt < kAttempts * options_.batch; ++attempt) {
-    const auto drawn = rollouts_.draw({.count = options_.draw * options_.candidates,
-                                       .batch = options_.batch * options_.candidates,
-                                       .length_factor = rollout_plan.length,
-                                       .temperature_factor = rollout_plan.temperature});
+    const auto drawn = draw({.count = options_.draw * options_.candidates,
+                             .batch = options_.batch * options_.candidates,
+                             .length_factor = rollout_plan.length,
+                             .temperature_factor = rollout_plan.temperature});
     std::int64_t tokens = 0, finished = 0;
     for (const generator::Rollout& rollout : drawn) {
       tokens += std::ssize(rollout.completion);

@@ -14,7 +14,7 @@ namespace drystill::language {
 // A tokenizer with its chat template: texts in, the tokens of prompts out. User text never becomes a special token.
 class PromptEncoder {
  public:
-  // Recognises the tokenizer's chat template; a model without one can still be given plain text.
+  // A model without a chat template, or with one that is not known, can still be given plain text.
   explicit PromptEncoder(Tokenizer tokenizer);
 
   const Tokenizer& tokenizer() const { return tokenizer_; }
@@ -39,6 +39,7 @@ class PromptEncoder {
 
   Tokenizer tokenizer_;
   std::optional<ChatTemplate> template_;
+  std::string why_not_;  // where the model's template is not known
 };
 
 }  // namespace drystill::language
