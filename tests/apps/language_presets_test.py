@@ -107,6 +107,13 @@ def presets(world):
              "rollout.author": "teacher", "rollout.sampling.max_new_tokens": 2047, "loss.divergence.kind": "forward_kl",
              "batch": 8, "draw": 64, "longest": 2048, "optimizer.learning_rate": 2e-5, "schedule.kind": "cosine",
              "loop.epochs": 12, "loop.epoch_steps": 1000}, two, falls="kl"),
+        "disagreement_filter": Preset(
+            {"candidates": 4, "draw": 16, "ramps.window_low.from": 0, "ramps.window_low.to": 0.75,
+             "ramps.window_low.end": 0.8, "ramps.window_high.from": 0.25, "ramps.window_high.to": 1,
+             "ramps.window_high.end": 0.8, "rollout.prompts.method": "vocab_start", "rollout.author": "teacher",
+             "rollout.sampling.max_new_tokens": 192, "rollout.sampling.temperature": 1,
+             "loss.divergence.kind": "forward_kl", "batch": 8, "longest": 256, "optimizer.learning_rate": 2.5e-4,
+             "schedule.kind": "one_cycle", "loop.epochs": 4, "loop.epoch_steps": 180}, two, falls="kl"),
         "magpie": Preset(
             {"rollout.prompts.method": "pre_query", "rollout.prompts.max_tokens": 2048,
              "rollout.prompts.temperature": 1, "rollout.prompts.top_p": 1, "rollout.prompts.first_line_only": True,
