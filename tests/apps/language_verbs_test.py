@@ -35,6 +35,8 @@ def check_adapters(world, parts):
     """generate and score with what was trained over the whole teacher are not those of the teacher."""
     texts = ["--text", world.text, "--threads", 1]
     scored = [drystill("score", world.teacher, *texts).stdout]
+    piped = drystill("score", world.teacher, "--text", "-", "--threads", 1, input=world.text.read_text())
+    check("score of standard input", piped.stdout.replace("standard input", str(world.text)) == scored[0], piped.stderr)
     for name, trainable in parts.items():
         run = world.folder / f"{name}_over_teacher"
         answer("distill", world.config, "--set", "loop.epochs=1", "--set", "optimizer.learning_rate=0.01", "-q",
