@@ -50,7 +50,13 @@ distiller::TrainingResult run(const distiller::RunConfig& config, const distille
   return distiller::train_classifier(std::get<distiller::TrainClassifier>(config), environment);
 }
 
-// Runs, and leaves the outcome in status.json whatever happens.
+bool is_users_mistake(const std::exception& exception) {
+  const auto* error = dynamic_cast<const Error*>(&exception);
+  return error != nullptr && (error->code() == ExitCode::kUsage || error->code() == ExitCode::kInput);
+}
+
+// Runs, and leaves the outcome in status.json whatever happens; but where a mistake of the user's ends the run before
+// it has anything to show, the folder is taken back: the corrected command would find it in its way.
 distiller::TrainingResult run_and_record(const distiller::RunConfig& config, journal::RunFolder& folder,
                                          const distiller::RunEnvironment& environment) {
   const auto leave = [&](journal::RunState state, const char* message) {
@@ -67,7 +73,7 @@ distiller::TrainingResult run_and_record(const distiller::RunConfig& config, jou
     leave(journal::RunState::kDiverged, error.what());
     throw;
   } catch (const std::exception& error) {
-    leave(journal::RunState::kFailed, error.what());
+    if (!is_users_mistake(error) || !folder.remove_if_unused()) leave(journal::RunState::kFailed, error.what());
     throw;
   }
 }

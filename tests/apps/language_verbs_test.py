@@ -143,6 +143,16 @@ def check_prune(world):
     expect("prune to more layers", drystill("prune", world.teacher, "--keep", 99), 2, "99")
 
 
+def check_mistakes_leave_no_run(world):
+    run, questions = world.folder / "corrected", world.folder / "questions.jsonl"
+    command = ["distill", world.config, "--set", f"rollout.prompts={{method: file, path: {questions}}}", "--set",
+               "loop.epochs=1", "--out", run, "-q"]
+    expect("missing prompts", drystill(*command), 3, "questions.jsonl")
+    check("missing prompts", not run.exists(), "a run folder is left")
+    questions.write_text('{"prompt": "Why?"}\n')
+    expect("the corrected command", drystill(*command), 0)
+
+
 def check_adversary_options(world):
     def config(*settings):
         sets = [part for setting in settings for part in ("--set", setting)]
@@ -179,6 +189,7 @@ def main():
         check_prune(world)
         check_bfloat16_without_its_instructions(world)
         check_adversary_options(world)
+        check_mistakes_leave_no_run(world)
         check_names()
     print("\n".join(failures) or "ok")
     raise SystemExit(1 if failures else 0)
