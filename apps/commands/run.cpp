@@ -9,6 +9,7 @@
 
 #include "apps/commands.h"
 #include "apps/console.h"
+#include "apps/help.h"
 #include "apps/version.h"
 #include "configs/run_config.h"
 #include "core/error.h"
@@ -135,7 +136,7 @@ void run_verb(const std::vector<std::string>& tasks, const RunArguments& argumen
 }
 
 void add_run_verb(CLI::App& app, const Console& console, const char* name, const std::vector<std::string>& tasks,
-                  const char* description) {
+                  const char* description, std::initializer_list<std::string_view> examples) {
   auto arguments = std::make_shared<RunArguments>();
   CLI::App* verb = app.add_subcommand(name, description);
   verb->add_option("config", arguments->config, "configuration file (YAML)");
@@ -144,6 +145,7 @@ void add_run_verb(CLI::App& app, const Console& console, const char* name, const
   verb->add_option("--resume", arguments->resume, "continue the run in this folder");
   verb->add_option("--on-exists", arguments->on_exists, "where the run folder exists: error, resume or new")
       ->check(CLI::IsMember({"error", "resume", "new"}));
+  set_examples(*verb, examples);
   verb->callback([arguments, &console, tasks] { run_verb(tasks, *arguments, console); });
 }
 
@@ -151,9 +153,13 @@ void add_run_verb(CLI::App& app, const Console& console, const char* name, const
 
 void add_run_verbs(CLI::App& app, const Console& console) {
   add_run_verb(app, console, "distill", {"distill_classifier", "distill_language_model"},
-               "a student from a teacher, without its training data");
+               "a student from a teacher, without its training data",
+               {"distill configs/vision/fashion_mnist/cudfkd_resnet8.yaml --set seed=1",
+                "distill --resume runs/cudfkd_resnet8"});
   add_run_verb(app, console, "train", {"train_classifier", "train_language_model"},
-               "a classifier or language model on real data: a teacher, or a student to compare");
+               "a classifier or language model on real data: a teacher, or a student to compare",
+               {"train configs/vision/fashion_mnist/teacher_resnet20.yaml",
+                "train configs/language/worlds/markov_teacher.yaml --out runs/markov"});
 }
 
 }  // namespace drystill::apps

@@ -9,6 +9,7 @@
 
 #include "apps/commands.h"
 #include "apps/console.h"
+#include "apps/help.h"
 #include "apps/language_arguments.h"
 #include "apps/text_lines.h"
 #include "core/error.h"
@@ -113,6 +114,7 @@ void add_score(CLI::App& app, const Console& console) {
       "around each line");
   verb->add_option("--ids", arguments->ids_file,
                    R"(file with one {"ids": [...]} a line, scored as they are; - is standard input)");
+  set_examples(*verb, {"score MODEL --text poems.txt", "score MODEL --ids tokens.jsonl --json"});
   verb->callback([arguments, &console] { score(*arguments, console); });
 }
 

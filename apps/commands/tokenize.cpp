@@ -5,6 +5,7 @@
 
 #include "apps/commands.h"
 #include "apps/console.h"
+#include "apps/help.h"
 #include "apps/text_lines.h"
 #include "io/quote.h"
 #include "language/tokenizer/load_tokenizer.h"
@@ -61,6 +62,7 @@ void add_tokenize(CLI::App& app, const Console& console) {
   verb->add_flag("--special", arguments->special,
                  "special tokens in the text become their ids, and the tokenizer's own (BOS) are put around each line "
                  "(left out without this flag; `score` always puts them)");
+  set_examples(*verb, {"tokenize MODEL --text poems.txt --json", "tokenize MODEL --special --text - < prompt.txt"});
   verb->callback([arguments, &console] { tokenize(*arguments, console); });
 }
 

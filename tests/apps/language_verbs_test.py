@@ -3,12 +3,14 @@ missing said well, folders that load again."""
 import json
 import os
 import pathlib
+import pty
 import shutil
 import struct
+import subprocess
 import tempfile
 
 from tiny_language_world import LanguageWorld
-from tiny_world import drystill
+from tiny_world import PROGRAM, drystill
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 failures = []
@@ -167,6 +169,49 @@ def check_adversary_options(world):
     expect("a prefix that is all frozen", config(teacher, "rollout.adversarial_prefix.frozen=4"), 2, "frozen", "length")
 
 
+VERBS = ("distill", "train", "synthesize", "evaluate", "generate", "score", "tokenize", "prune", "report", "inspect",
+         "convert", "config", "list", "doctor")
+
+
+def check_help():
+    top = drystill("--help").stdout
+    for verb in VERBS:
+        check("--help", f"\n  {verb} " in top, f"{verb} is not in it: {top}")
+        text = drystill(verb, "--help").stdout
+        examples = text.partition("Examples\n")[2].partition("Exit codes:")[0].splitlines()
+        check(f"{verb} --help", examples and all(line.startswith(f"  drystill {verb}") for line in examples), text)
+    generate = drystill("generate", "--help").stdout
+    for word in ("side by side", "ids", "log_probabilities", "finish_reason", "tokens_per_second"):
+        check("generate --help", word in generate, f"no '{word}': {generate}")
+    for verb in ("tokenize", "score"):
+        check(f"{verb} --help", "BOS" in drystill(verb, "--help").stdout, "no BOS")
+
+
+def on_terminal(*arguments):
+    """What the program writes to a terminal as standard error."""
+    ours, terminal = pty.openpty()
+    with subprocess.Popen([PROGRAM, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                          stderr=terminal, env=os.environ | {"TERM": "xterm"}) as process:
+        process.wait(timeout=300)
+    os.write(terminal, b"end")
+    os.close(terminal)
+    written = b""
+    while not written.endswith(b"end"):
+        written += os.read(ours, 1 << 16)
+    os.close(ours)
+    return written.decode().removesuffix("end")
+
+
+def check_generate(world):
+    sample = ["generate", world.teacher, "--prompt", "To be", "--raw", "--max-new-tokens", 4, "--threads", 1]
+    check("progress", "3/3" in on_terminal(*sample, "--batch", 3), "none on a terminal")
+    for quiet in (["--batch", 1], ["--batch", 3, "-q"]):
+        check("no progress", on_terminal(*sample, *quiet) == "", quiet)
+    check("no progress in a pipe", drystill(*sample, "--batch", 3).stderr == "")
+    expect("too many tokens", drystill(*sample[:-4], "--max-new-tokens", 4093), 3, "--prompt", "--max-new-tokens 4093",
+           "4096", "4091")
+
+
 def check_names():
     methods = answer("list", "methods")
     for key, name in (("rollout.prompts.method", "vocab_start"), ("rollout.author", "token_mixture"),
@@ -190,6 +235,8 @@ def main():
         check_bfloat16_without_its_instructions(world)
         check_adversary_options(world)
         check_mistakes_leave_no_run(world)
+        check_generate(world)
+        check_help()
         check_names()
     print("\n".join(failures) or "ok")
     raise SystemExit(1 if failures else 0)
