@@ -10,6 +10,7 @@
 
 #include "apps/commands.h"
 #include "apps/console.h"
+#include "apps/help.h"
 #include "apps/version.h"
 #include "core/error.h"
 #include "core/stop_request.h"
@@ -72,12 +73,8 @@ int run_command_line(int argc, char** argv) {
   app.fallthrough();
   app.add_flag("--json", console.json, "results as JSON on standard output");
   app.add_flag("-q,--quiet", console.quiet, "no progress bar");
-  app.footer(
-      "Examples\n"
-      "  drystill distill configs/vision/fashion_mnist/cudfkd_resnet8.yaml --set seed=1\n"
-      "  drystill evaluate runs/cudfkd_resnet8\n"
-      "Exit codes: 0 ok, 1 run failed, 2 usage or configuration, 3 input missing or unfit, 4 diverged,\n"
-      "5 out of memory, 128+n stopped by signal n");
+  set_examples(app, {"distill configs/vision/fashion_mnist/cudfkd_resnet8.yaml --set seed=1",
+                     "evaluate runs/cudfkd_resnet8", "generate MODEL --prompt 'Name three colours.'", "VERB --help"});
   add_run_verbs(app, console);
   add_synthesize(app, console);
   add_evaluate(app, console);

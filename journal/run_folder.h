@@ -81,6 +81,10 @@ class RunFolder {
 
   void set_status(RunState state, std::int64_t step, std::string_view message = {});
 
+  // Takes back the run that `create` began, so that its folder is free again, where it has saved nothing: no metric, no
+  // checkpoint, no sample. True where it did; the object is of no use then.
+  bool remove_if_unused();
+
  private:
   RunFolder(std::filesystem::path path, int lock) : path_(std::move(path)), lock_(lock) {}
   void begin(const RunFacts& facts);
@@ -89,6 +93,7 @@ class RunFolder {
   std::filesystem::path path_;
   int lock_ = -1;  // file descriptor that holds the lock
   bool resumed_ = false;
+  bool made_ = false;  // the folder itself, not only its content
   std::string started_;
 };
 

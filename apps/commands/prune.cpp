@@ -11,6 +11,7 @@
 
 #include "apps/commands.h"
 #include "apps/console.h"
+#include "apps/help.h"
 #include "apps/language_arguments.h"
 #include "core/error.h"
 #include "core/progress.h"
@@ -103,6 +104,7 @@ void add_prune(CLI::App& app, const Console& console) {
   verb->add_option("--tokens", arguments->tokens, "tokens of each")->check(CLI::Range(2, 4096))->capture_default_str();
   verb->add_option("--seed", arguments->seed, "of the texts")->check(CLI::NonNegativeNumber)->capture_default_str();
   verb->add_option("--threads", arguments->threads, "CPU threads; 0: all")->check(CLI::Range(0, 1024));
+  set_examples(*verb, {"prune MODEL --keep 15", "prune MODEL --keep 15 --texts 16 --out smaller"});
   verb->callback([arguments, &console] { prune(*arguments, console); });
 }
 

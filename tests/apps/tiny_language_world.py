@@ -128,6 +128,24 @@ evaluation: {{texts: [{self.text}], window: 32, windows: 4}}
         return path
 
 
+class OwnTeacherWorld(LanguageWorld):
+    """A student with an adapter that learns from the running mean of itself what the two of them write; every draw is
+    gone through twice."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.model_file = "student/adapter_model.safetensors"
+        self.config = self.write("own_teacher.yaml", """
+base: distill.yaml
+teacher: {weights: {weights: ema, rate: 0.2, every: 2}}
+trainable: {method: lora, rank: 2}
+passes: 2
+loss: {cross_entropy: 1}
+optimizer: {learning_rate: 1.0e-2}
+loop: {epochs: 8}
+""")
+
+
 class AdversarialWorld(LanguageWorld):
     """The same with the teacher as author, behind a prefix that learns from every draw."""
 
