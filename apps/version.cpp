@@ -10,4 +10,8 @@ const char* revision() {
   return DRYSTILL_REVISION;
 }
 
+bool built_with_cuda() {
+  return DRYSTILL_WITH_CUDA;
+}
+
 }  // namespace drystill::apps

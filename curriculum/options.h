@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
@@ -149,5 +150,29 @@ struct ReplayOptions {
   }
   bool operator==(const ReplayOptions&) const = default;
 };
+
+// Whether the curriculum tells samples apart: else every weight is the same.
+inline bool weighs_samples(const SchedulerOptions& scheduler) {
+  const auto* self_paced = std::get_if<SelfPacedOptions>(&scheduler);
+  return self_paced != nullptr && self_paced->pacing != Pacing::kNone;
+}
+
+// Rules over a bank, the batch that it is to fill up and the weights of that batch's samples. They are of the options
+// around the bank, whose field is `replay`.
+inline std::vector<Problem> replay_problems(const ReplayOptions& replay, std::int64_t batch, bool weights_differ) {
+  if (replay.capacity == 0) return {};
+  std::vector<Problem> found;
+  if (replay.capacity < batch) {
+    found.push_back({"replay", "never brings anything back with a 'capacity' of " + std::to_string(replay.capacity) +
+                                   ", less than a batch: set it to 0, or to at least " + std::to_string(batch)});
+  }
+  if (replay.draw == ReplayDraw::kCurriculum && !weights_differ) {
+    found.push_back(
+        {"replay",
+         "with 'draw: curriculum' needs weights that differ by sample: 'curriculum' with method self_paced, a "
+         "pacing and, for classifiers, granularity per_sample; or set 'draw: uniform'"});
+  }
+  return found;
+}
 
 }  // namespace drystill::curriculum

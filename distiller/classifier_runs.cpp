@@ -18,10 +18,57 @@ namespace {
 constexpr std::int64_t kGridImages = 64;
 constexpr char kEvaluationPrefix[] = "drystill.test_";
 
-// The model on the device, in the memory order asked for.
-void place(vision::Classifier& model, torch::Device device, const PrecisionOptions& precision) {
-  model.to(device);
-  if (precision.channels_last) vision::to_channels_last(model);
+// Where a run computes, and in what.
+struct Machine {
+  Machine(const RunOptions& run, Progress& progress)
+      : device(begin(run)),
+        dtype(compute_type(run.precision, device, progress)),
+        channels_last(run.precision.channels_last),
+        seeds(static_cast<std::uint64_t>(run.seed), device) {}
+
+  torch::Device device;
+  torch::ScalarType dtype;
+  bool channels_last;
+  SeedStreams seeds;
+
+ private:
+  static torch::Device begin(const RunOptions& run) {
+    limit_threads(run.threads);
+    return parse_device(run.device);
+  }
+};
+
+// One of the run's models ("teacher", "student") on the device, in the memory order asked for.
+vision::LoadedClassifier load(const vision::ModelOptions& options, const std::optional<vision::ImageSpec>& input,
+                              const std::string& role, const std::string& key, Machine& machine) {
+  auto loaded =
+      vision::load_classifier(options, input, machine.seeds.cpu_stream(role + ".initialisation"), key + ".checkpoint");
+  loaded.model->to(machine.device);
+  if (machine.channels_last) vision::to_channels_last(*loaded.model);
+  return loaded;
+}
+
+vision::LoadedClassifier load_teacher(const vision::ModelOptions& options,
+                                      const std::optional<vision::ImageSpec>& input, Machine& machine) {
+  auto teacher = load(options, input, "teacher", "teacher", machine);
+  teacher.model->freeze();
+  return teacher;
+}
+
+vision::LoadedClassifier load_trained_teacher(const DistillClassifier& options, Machine& machine) {
+  if (options.teacher.checkpoint.empty()) {
+    throw ConfigError(
+        "teacher.checkpoint: is empty, and there is nothing to distil from an untrained teacher; name the file of a "
+        "trained one");
+  }
+  return load_teacher(options.teacher, options.input, machine);
+}
+
+using Plan = std::vector<std::pair<std::string, std::string>>;
+
+void add_model(Plan& plan, const std::string& role, const vision::LoadedClassifier& loaded) {
+  plan.emplace_back(role, loaded.architecture);
+  plan.emplace_back(role + "_parameters", std::to_string(vision::count_parameters(*loaded.model)));
 }
 
 vision::ExpectedImages expected_images(const vision::ImageSpec& input) {
@@ -56,128 +103,191 @@ void write_samples(std::int64_t step, generator::Synthesizer& synthesizer, visio
   journal.sample_image(step, "samples", {reinterpret_cast<const char*>(png.data()), png.size()});
 }
 
+// Teacher, student, synthesizer, curriculum.
+class ClassifierDistillation final : public PreparedRun {
+ public:
+  ClassifierDistillation(const DistillClassifier& options, const RunInputs& inputs)
+      : options_(options),
+        machine_(options.run, inputs.progress),
+        teacher_(load_trained_teacher(options, machine_)),
+        student_(load(options.student, teacher_.input, "student", "student", machine_)),
+        synthesizer_(generator::make_synthesizer(options.generator,
+                                                 {.teacher = teacher_.model,
+                                                  .student = student_.model,
+                                                  .image = teacher_.input,
+                                                  .device = machine_.device,
+                                                  .channels_last = machine_.channels_last,
+                                                  .dtype = machine_.dtype},
+                                                 machine_.seeds)),
+        source_({.batch = options.batch,
+                 .student_steps_per_generator_step = options.student_steps_per_generator_step,
+                 .generator_batch = options.generator_batch,
+                 .reuse_generator_batch = options.reuse_generator_batch,
+                 .augment = options.augment,
+                 .replay = options.replay},
+                *synthesizer_, teacher_.input, machine_.device, machine_.dtype, machine_.seeds),
+        learner_({.loss = options.loss,
+                  .optimizer = options.optimizer,
+                  .schedule = options.schedule,
+                  .total_steps = options.run.loop.total_steps()},
+                 student_.model, teacher_.model),
+        scheduler_(curriculum::make_scheduler(options.curriculum, options.run.loop.total_steps(),
+                                              options.run.loop.epoch_steps)) {
+    if (!options.evaluation) return;
+    test_images_ = inputs.open_dataset(*options.evaluation, vision::Split::kTest, expected_images(teacher_.input));
+    evaluator_.emplace(test_images_, teacher_.input, machine_.device);
+  }
+
+  Plan plan() const override {
+    Plan plan = {{"device", machine_.device.str()}};
+    add_model(plan, "teacher", teacher_);
+    add_model(plan, "student", student_);
+    if (test_images_) plan.emplace_back("test_images", std::to_string(test_images_->size()));
+    return plan;
+  }
+
+  TrainingResult run(const RunEnvironment& environment) override {
+    for (const auto& notice : synthesizer_->notices()) environment.journal.info(notice);
+    for (const auto& notice : notices(options_)) environment.journal.info(notice);
+    LoopParts parts{.source = source_,
+                    .learner = learner_,
+                    .scheduler = *scheduler_,
+                    .seeds = machine_.seeds,
+                    .journal = environment.journal,
+                    .progress = environment.progress,
+                    .evaluate = {},
+                    .draw_samples =
+                        [&](std::int64_t step) {
+                          write_samples(step, *synthesizer_, *teacher_.model, teacher_.input, machine_.seeds,
+                                        environment.journal);
+                        },
+                    .checkpoints = environment.folder / "checkpoints"};
+    if (evaluator_) {
+      parts.evaluate = [this] { return evaluator_->evaluate(*student_.model, teacher_.model.get()).metrics(); };
+    }
+
+    TrainingResult result;
+    result.loop = run_loop(options_.run.loop, parts);
+    result.model = environment.folder / "student.safetensors";
+    vision::save_classifier(
+        result.model, *student_.model, student_.architecture, teacher_.input,
+        provenance(DistillClassifier::kName, options_.run, result.loop, kEvaluationPrefix, environment));
+    result.counts = {{"images_synthesized", synthesizer_->images_made()},
+                     {"student_parameters", vision::count_parameters(*student_.model)},
+                     {"teacher_parameters", vision::count_parameters(*teacher_.model)}};
+    return result;
+  }
+
+ private:
+  const DistillClassifier& options_;
+  Machine machine_;
+  vision::LoadedClassifier teacher_;
+  vision::LoadedClassifier student_;
+  std::unique_ptr<generator::Synthesizer> synthesizer_;
+  SyntheticSource source_;
+  ClassifierLearner learner_;
+  std::unique_ptr<curriculum::Scheduler> scheduler_;
+  std::shared_ptr<const vision::ImageSource> test_images_;  // null: no evaluation
+  std::optional<Evaluator> evaluator_;
+};
+
+// A classifier, real images, perhaps a teacher.
+class ClassifierTraining final : public PreparedRun {
+ public:
+  ClassifierTraining(const TrainClassifier& options, const RunInputs& inputs)
+      : options_(options),
+        machine_(options.run, inputs.progress),
+        model_(load(options.model, options.input, "student", "model", machine_)),
+        training_images_(inputs.open_dataset(options.data, vision::Split::kTrain, expected_images(model_.input))),
+        test_images_(inputs.open_dataset(options.data, vision::Split::kTest, expected_images(model_.input))),
+        source_(training_images_, model_.input, options.augment, options.batch, machine_.device, machine_.dtype,
+                machine_.seeds),
+        evaluator_(test_images_, model_.input, machine_.device),
+        scheduler_(curriculum::make_scheduler(curriculum::ConstantOptions{}, options.run.loop.total_steps(),
+                                              options.run.loop.epoch_steps)) {
+    if (options.teacher) teacher_ = load_teacher(*options.teacher, options.input, machine_);
+    learner_.emplace(ClassifierLearnerOptions{.loss = options.loss,
+                                              .optimizer = options.optimizer,
+                                              .schedule = options.schedule,
+                                              .label_smoothing = options.label_smoothing,
+                                              .total_steps = options.run.loop.total_steps()},
+                     model_.model, teacher_ ? teacher_->model : nullptr);
+  }
+
+  Plan plan() const override {
+    Plan plan = {{"device", machine_.device.str()}};
+    add_model(plan, "model", model_);
+    if (teacher_) add_model(plan, "teacher", *teacher_);
+    plan.emplace_back("training_images", std::to_string(training_images_->size()));
+    plan.emplace_back("test_images", std::to_string(test_images_->size()));
+    return plan;
+  }
+
+  TrainingResult run(const RunEnvironment& environment) override {
+    vision::Classifier* const teacher = teacher_ ? teacher_->model.get() : nullptr;
+    TrainingResult result;
+    result.loop =
+        run_loop(options_.run.loop, {.source = source_,
+                                     .learner = *learner_,
+                                     .scheduler = *scheduler_,
+                                     .seeds = machine_.seeds,
+                                     .journal = environment.journal,
+                                     .progress = environment.progress,
+                                     .evaluate = [&] { return evaluator_.evaluate(*model_.model, teacher).metrics(); },
+                                     .draw_samples = {},
+                                     .checkpoints = environment.folder / "checkpoints"});
+    result.model = environment.folder / "model.safetensors";
+    vision::save_classifier(
+        result.model, *model_.model, model_.architecture, model_.input,
+        provenance(TrainClassifier::kName, options_.run, result.loop, kEvaluationPrefix, environment));
+    result.counts = {{"student_parameters", vision::count_parameters(*model_.model)}};
+    if (teacher) result.counts.emplace_back("teacher_parameters", vision::count_parameters(*teacher));
+    return result;
+  }
+
+ private:
+  const TrainClassifier& options_;
+  Machine machine_;
+  vision::LoadedClassifier model_;
+  std::shared_ptr<const vision::ImageSource> training_images_;
+  std::shared_ptr<const vision::ImageSource> test_images_;
+  LabelledSource source_;
+  Evaluator evaluator_;
+  std::unique_ptr<curriculum::Scheduler> scheduler_;
+  std::optional<vision::LoadedClassifier> teacher_;
+  std::optional<ClassifierLearner> learner_;
+};
+
 }  // namespace
 
+std::vector<std::string> notices(const DistillClassifier& options) {
+  if (!options.reuse_generator_batch) return {};
+  const bool small = options.generator_batch > 0 && options.generator_batch < options.batch;
+  const bool replays = options.replay.capacity > 0 && options.replay.fraction > 0;
+  const char* reason = options.augment.any() ? "`augment` changes the images"
+                       : replays             ? "images of the replay bank stand beside them once it holds a batch"
+                       : small               ? "`generator_batch` is smaller than `batch`"
+                                             : nullptr;
+  if (reason == nullptr) return {};
+  return {
+      "reuse_generator_batch saves no forward of the teacher here, it only learns from the generator step's images: " +
+      std::string(reason)};
+}
+
+std::unique_ptr<PreparedRun> prepare(const DistillClassifier& options, const RunInputs& inputs) {
+  return std::make_unique<ClassifierDistillation>(options, inputs);
+}
+
+std::unique_ptr<PreparedRun> prepare(const TrainClassifier& options, const RunInputs& inputs) {
+  return std::make_unique<ClassifierTraining>(options, inputs);
+}
+
 TrainingResult distill_classifier(const DistillClassifier& options, const RunEnvironment& environment) {
-  limit_threads(options.run.threads);
-  const torch::Device device = parse_device(options.run.device);
-  const torch::ScalarType dtype = compute_type(options.run.precision, device, environment.progress);
-  SeedStreams seeds(static_cast<std::uint64_t>(options.run.seed), device);
-
-  auto teacher = vision::load_classifier(options.teacher, options.input, seeds.cpu_stream("teacher.initialisation"));
-  if (options.teacher.checkpoint.empty()) {
-    throw ConfigError("teacher.checkpoint is empty: there is nothing to distil from an untrained teacher");
-  }
-  auto student = vision::load_classifier(options.student, teacher.input, seeds.cpu_stream("student.initialisation"));
-  place(*teacher.model, device, options.run.precision);
-  place(*student.model, device, options.run.precision);
-  teacher.model->freeze();
-
-  auto synthesizer = generator::make_synthesizer(options.generator,
-                                                 {.teacher = teacher.model,
-                                                  .student = student.model,
-                                                  .image = teacher.input,
-                                                  .device = device,
-                                                  .channels_last = options.run.precision.channels_last,
-                                                  .dtype = dtype},
-                                                 seeds);
-  for (const auto& notice : synthesizer->notices()) environment.journal.info(notice);
-
-  SyntheticSource source({.batch = options.batch,
-                          .student_steps_per_generator_step = options.student_steps_per_generator_step,
-                          .generator_batch = options.generator_batch,
-                          .reuse_generator_batch = options.reuse_generator_batch,
-                          .augment = options.augment,
-                          .replay = options.replay},
-                         *synthesizer, teacher.input, device, dtype, seeds);
-  const std::int64_t total_steps = options.run.loop.total_steps();
-  ClassifierLearner learner(
-      {.loss = options.loss, .optimizer = options.optimizer, .schedule = options.schedule, .total_steps = total_steps},
-      student.model, teacher.model);
-  const auto scheduler = curriculum::make_scheduler(options.curriculum, total_steps, options.run.loop.epoch_steps);
-
-  std::optional<Evaluator> evaluator;
-  if (options.evaluation) {
-    evaluator.emplace(
-        environment.open_dataset(*options.evaluation, vision::Split::kTest, expected_images(teacher.input)),
-        teacher.input, device);
-  }
-
-  LoopParts parts{.source = source,
-                  .learner = learner,
-                  .scheduler = *scheduler,
-                  .seeds = seeds,
-                  .journal = environment.journal,
-                  .progress = environment.progress,
-                  .evaluate = {},
-                  .draw_samples =
-                      [&](std::int64_t step) {
-                        write_samples(step, *synthesizer, *teacher.model, teacher.input, seeds, environment.journal);
-                      },
-                  .checkpoints = environment.folder / "checkpoints"};
-  if (evaluator) {
-    parts.evaluate = [&] { return evaluator->evaluate(*student.model, teacher.model.get()).metrics(); };
-  }
-
-  TrainingResult result;
-  result.loop = run_loop(options.run.loop, parts);
-  result.model = environment.folder / "student.safetensors";
-  vision::save_classifier(result.model, *student.model, student.architecture, teacher.input,
-                          provenance(DistillClassifier::kName, options.run, result.loop, kEvaluationPrefix));
-  result.counts = {{"images_synthesized", synthesizer->images_made()},
-                   {"student_parameters", vision::count_parameters(*student.model)},
-                   {"teacher_parameters", vision::count_parameters(*teacher.model)}};
-  return result;
+  return prepare(options, environment.inputs())->run(environment);
 }
 
 TrainingResult train_classifier(const TrainClassifier& options, const RunEnvironment& environment) {
-  limit_threads(options.run.threads);
-  const torch::Device device = parse_device(options.run.device);
-  const torch::ScalarType dtype = compute_type(options.run.precision, device, environment.progress);
-  SeedStreams seeds(static_cast<std::uint64_t>(options.run.seed), device);
-
-  auto model = vision::load_classifier(options.model, options.input, seeds.cpu_stream("student.initialisation"));
-  place(*model.model, device, options.run.precision);
-  std::shared_ptr<vision::Classifier> teacher;
-  if (options.teacher) {
-    auto loaded = vision::load_classifier(*options.teacher, options.input, seeds.cpu_stream("teacher.initialisation"));
-    place(*loaded.model, device, options.run.precision);
-    loaded.model->freeze();
-    teacher = loaded.model;
-  }
-
-  const auto expected = expected_images(model.input);
-  LabelledSource source(environment.open_dataset(options.data, vision::Split::kTrain, expected), model.input,
-                        options.augment, options.batch, device, dtype, seeds);
-  Evaluator evaluator(environment.open_dataset(options.data, vision::Split::kTest, expected), model.input, device);
-
-  const std::int64_t total_steps = options.run.loop.total_steps();
-  ClassifierLearner learner({.loss = options.loss,
-                             .optimizer = options.optimizer,
-                             .schedule = options.schedule,
-                             .label_smoothing = options.label_smoothing,
-                             .total_steps = total_steps},
-                            model.model, teacher);
-  const auto scheduler =
-      curriculum::make_scheduler(curriculum::ConstantOptions{}, total_steps, options.run.loop.epoch_steps);
-
-  TrainingResult result;
-  result.loop =
-      run_loop(options.run.loop, {.source = source,
-                                  .learner = learner,
-                                  .scheduler = *scheduler,
-                                  .seeds = seeds,
-                                  .journal = environment.journal,
-                                  .progress = environment.progress,
-                                  .evaluate = [&] { return evaluator.evaluate(*model.model, teacher.get()).metrics(); },
-                                  .draw_samples = {},
-                                  .checkpoints = environment.folder / "checkpoints"});
-  result.model = environment.folder / "model.safetensors";
-  vision::save_classifier(result.model, *model.model, model.architecture, model.input,
-                          provenance(TrainClassifier::kName, options.run, result.loop, kEvaluationPrefix));
-  result.counts = {{"student_parameters", vision::count_parameters(*model.model)}};
-  if (teacher) result.counts.emplace_back("teacher_parameters", vision::count_parameters(*teacher));
-  return result;
+  return prepare(options, environment.inputs())->run(environment);
 }
 
 }  // namespace drystill::distiller

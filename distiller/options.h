@@ -78,14 +78,18 @@ struct DistillClassifier {
           at_least(1));
     field("generator_batch", generator_batch, "images a generator step; 0: as many as a student step", at_least(0));
     field("reuse_generator_batch", reuse_generator_batch,
-          "the first student step after a generator step uses its images and the teacher's logits: one forward less");
+          "the first student step after a generator step learns from its images; where they are the whole batch and "
+          "`augment` is off, from the teacher's logits of that step too: one forward less");
     field("evaluation", evaluation, "real held-out data for reports only; training never opens it");
   }
   std::vector<Problem> problems() const {
     if (reuse_generator_batch && std::holds_alternative<generator::InversionOptions>(generator)) {
       return {{"reuse_generator_batch", "is for generator networks: inversion hands out every image by itself"}};
     }
-    return {};
+    const auto* self_paced = std::get_if<curriculum::SelfPacedOptions>(&curriculum);
+    const bool weights_differ =
+        curriculum::weighs_samples(curriculum) && self_paced->granularity == curriculum::Granularity::kPerSample;
+    return curriculum::replay_problems(replay, batch, weights_differ);
   }
   bool operator==(const DistillClassifier&) const = default;
 };

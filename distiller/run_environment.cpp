@@ -15,11 +15,13 @@ torch::ScalarType compute_type(const PrecisionOptions& precision, torch::Device 
 }
 
 std::map<std::string, std::string> provenance(std::string_view task, const RunOptions& run, const RunResult& result,
-                                              const std::string& evaluation_prefix) {
+                                              const std::string& evaluation_prefix, const RunEnvironment& environment) {
   std::map<std::string, std::string> metadata = {{"drystill.task", std::string(task)},
                                                  {"drystill.run", run.name},
                                                  {"drystill.seed", std::to_string(run.seed)},
                                                  {"drystill.steps", std::to_string(result.steps)}};
+  if (!environment.recipe.empty()) metadata["drystill.recipe"] = environment.recipe;
+  if (!environment.command.empty()) metadata["drystill.command"] = environment.command;
   for (const auto& [name, value] : result.last_evaluation) {
     metadata[evaluation_prefix + name] = fmt::format("{:.4f}", value);
   }

@@ -9,10 +9,11 @@
 
 #include "core/fields.h"
 #include "core/options.h"
+#include "vision/augment_options.h"
 
 namespace drystill::generator {
 
-// Image generators of the field; docs/methods/generators.md lists layers and sources.
+// Image generators of the field; generator/networks/ holds layers and sources.
 enum class NetworkKind { kSmall, kLarge, kDcgan, kDafl };
 constexpr auto enum_names(NetworkKind) {
   return std::to_array<std::string_view>({"small", "large", "dcgan", "dafl"});
@@ -82,6 +83,7 @@ struct GenerativeOptions {
   NetworkOptions network;
   ObjectiveOptions objective;
   OptimizerOptions optimizer = AdamOptions{};
+  vision::AugmentOptions augment{.crop_padding = 0, .flip = false, .mixup = 0};
   std::int64_t warmup_steps = 0;
   bool sample_in_eval_mode = true;
   bool student_in_eval_mode = true;
@@ -91,6 +93,8 @@ struct GenerativeOptions {
     field("network", network, "generator network");
     field("objective", objective, "what the generator minimises");
     field("optimizer", optimizer, "generator's optimizer");
+    field("augment", augment,
+          "changes to the images between the generator and both models in its step; gradients pass through them");
     field("warmup_steps", warmup_steps, "generator steps without the adversarial term before the first student step",
           at_least(0));
     field("sample_in_eval_mode", sample_in_eval_mode,
@@ -140,6 +144,7 @@ struct InversionOptions {
   TargetOptions target;
   ObjectiveOptions objective{.one_hot = 0, .class_balance = 0};
   OptimizerOptions optimizer = AdamOptions{.learning_rate = 0.05};
+  vision::AugmentOptions augment{.crop_padding = 0, .flip = false, .mixup = 0};
   bool student_in_eval_mode = true;
 
   template <class Field>
@@ -152,8 +157,17 @@ struct InversionOptions {
     field("target", target, "what the teacher should see in each image");
     field("objective", objective, "what the pixels minimise besides");
     field("optimizer", optimizer, "the pixels' optimizer, fresh for every batch");
+    field("augment", augment,
+          "changes to the images, drawn anew for every optimizer step, before both models see them; gradients pass "
+          "through them");
     field("student_in_eval_mode", student_in_eval_mode,
           "student's batch norm uses running statistics while images are made");
+  }
+  std::vector<Problem> problems() const {
+    if (augment.mixup > 0 && target.kind != TargetKind::kNone) {
+      return {{"augment", "with mixup needs target.kind none: a blend of two images has neither's target"}};
+    }
+    return {};
   }
   bool operator==(const InversionOptions&) const = default;
 };

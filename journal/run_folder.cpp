@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <nlohmann/json.hpp>
+#include <system_error>
 
 #include "core/error.h"
 #include "core/fields.h"
@@ -51,10 +52,15 @@ bool holds_nothing(const fs::path& folder) {
   });
 }
 
+[[noreturn]] void throw_folder_error(const fs::path& path, int error) {
+  throw RunError("cannot make the folder " + path.string() + ": " + std::generic_category().message(error) +
+                 "; choose another with --out");
+}
+
 // True where this call made the folder; false where something of that name was there.
 bool make_folder(const fs::path& path) {
   if (::mkdir(path.c_str(), 0755) == 0) return true;
-  if (errno != EEXIST) throw_errno("make the folder", path, errno);
+  if (errno != EEXIST) throw_folder_error(path, errno);
   return false;
 }
 
@@ -102,7 +108,7 @@ RunFolder RunFolder::create(const fs::path& wanted, OnExists policy, const RunFa
   fs::path path = without_trailing_slash(wanted);
   std::error_code error;
   if (path.has_parent_path() && !fs::create_directories(path.parent_path(), error) && error) {
-    throw_errno("make the folder", path.parent_path(), error.value());
+    throw_folder_error(path.parent_path(), error.value());
   }
   bool made = make_folder(path);
   if (!made) {
@@ -164,6 +170,13 @@ void RunFolder::continue_run(const RunFacts& facts) {
   append_text(path_ / "command.txt", facts.command + "\n");
   write_environment(path_ / "environment.json", facts);
   set_status(RunState::kRunning, status ? status->step : 0);
+}
+
+std::string RunFolder::first_command() const {
+  const fs::path file = path_ / "command.txt";
+  if (!fs::exists(file)) return {};
+  const std::string commands = read_text(file);
+  return commands.substr(0, commands.find('\n'));
 }
 
 void RunFolder::set_status(RunState state, std::int64_t step, std::string_view message) {

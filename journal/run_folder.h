@@ -79,6 +79,9 @@ class RunFolder {
   std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
   std::filesystem::path samples() const { return path_ / "samples"; }
 
+  // The command line that began the run; empty where it is not known.
+  std::string first_command() const;
+
   void set_status(RunState state, std::int64_t step, std::string_view message = {});
 
   // Takes back the run that `create` began, so that its folder is free again, where it has saved nothing: no metric, no

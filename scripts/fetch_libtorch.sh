@@ -6,8 +6,9 @@
 #   DRYSTILL_CACHE      cache folder; default: ${XDG_CACHE_HOME:-~/.cache}/drystill
 #
 # The SDK is three PyPI wheels laid side by side, as their run paths expect: torch, and the two CUDA libraries that even
-# libtorch_cpu.so names. A finished wheel stays in the cache until all three are unpacked, so an interrupted call goes
-# on where it stopped; the folder appears under its final name only when it is whole.
+# libtorch_cpu.so names. A finished wheel stays in the cache until all three are unpacked, so that a call after an
+# interrupted one fetches again only the wheel that was on its way; the folder appears under its final name only when it
+# is whole.
 set -euo pipefail
 
 version=2.11.0

@@ -5,7 +5,7 @@
 #   language  SmolLM2-135M-Instruct becomes a model of half its layers from text that it writes itself, and the student
 #             is measured on real held-out text
 # Installs packages, fetches the LibTorch SDK, builds. An interrupted call goes on where it stopped; a call after a finished
-# one only shows its result, without network.
+# one only shows its result, without network, and says so.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -23,8 +23,18 @@ if [[ $job == language ]]; then
   export DRYSTILL_SMOLLM2
 fi
 
+# changed_since: what the configuration says now and did not when the run was made, as a diff; nothing where it is the same.
+changed_since() {
+  # Both through this program, which may know options that the run's did not; the run's name is its folder's.
+  diff <("$drystill" config show "$run/config.yaml" | grep -v '^name:') <("$drystill" config show "$config" | grep -v '^name:') || true
+}
+
 # Each result is written under its final name only when whole, so its presence means that there is nothing left to do.
-if [[ ! -e $run/result.json ]]; then
+if [[ -e $run/result.json ]]; then
+  echo "quickstart: already done on $(date --reference="$run/result.json" '+%Y-%m-%d %H:%M'); remove $run to run again" >&2
+  changes=$(changed_since)
+  [[ -z $changes ]] || echo "quickstart: $config has changed since, what follows is of the old one (<):"$'\n'"$changes" >&2
+else
   mkdir -p runs
   "$drystill" distill "$config" --out "$run" --on-exists resume --json >"$run.partial"
   mv "$run.partial" "$run/result.json"

@@ -1,9 +1,11 @@
 #include "vision/classifier_file.h"
 
 #include <nlohmann/json.hpp>
+#include <system_error>
 
 #include "core/error.h"
 #include "io/model_file.h"
+#include "io/quote.h"
 #include "io/state_dict.h"
 #include "vision/zoo.h"
 
@@ -18,38 +20,64 @@ std::string metadata_or_empty(const io::TensorFile& file, const char* key) {
   return found == file.metadata.end() ? std::string() : found->second;
 }
 
-std::string resolve_architecture(const ModelOptions& options, const std::string& recorded) {
+// "teacher.checkpoint: 'resnet8.pth'"
+std::string subject(const std::string& key, const ModelOptions& options) {
+  return key + ": " + (options.checkpoint.empty() ? "a fresh model" : io::quote(options.checkpoint));
+}
+
+// What is wrong with the file is said by its reader, who does not know what named it.
+template <class Action>
+auto naming(const std::string& key, Action&& action) {
+  try {
+    return action();
+  } catch (const InputError& error) {
+    throw InputError(key + ": " + error.what());
+  }
+}
+
+io::TensorFile read_checkpoint(const std::string& checkpoint, const std::string& key) {
+  std::error_code unknown;  // whatever it is, opening it says so
+  if (!std::filesystem::exists(checkpoint, unknown) && !unknown) {
+    throw InputError(key + ": cannot read " + io::quote(checkpoint) + ": there is no such file; mend the path, which " +
+                     "begins at " + io::quote(std::filesystem::current_path(unknown).string()) +
+                     " where it does not begin with /");
+  }
+  return naming(key, [&] { return io::read_model(checkpoint); });
+}
+
+std::string resolve_architecture(const ModelOptions& options, const std::string& recorded, const std::string& key) {
   if (options.architecture.empty() && recorded.empty()) {
-    throw ConfigError(options.checkpoint.empty()
-                          ? std::string("the model has neither 'architecture' nor 'checkpoint'; name one")
-                          : options.checkpoint +
-                                ": does not say what architecture it holds; set 'architecture' beside "
-                                "'checkpoint'");
+    throw ConfigError(subject(key, options) + (options.checkpoint.empty()
+                                                   ? " needs 'architecture' beside it; else name a checkpoint"
+                                                   : " does not say what architecture it holds; set 'architecture' "
+                                                     "beside it"));
   }
   if (!options.architecture.empty() && !recorded.empty() && options.architecture != recorded) {
-    throw InputError(options.checkpoint + ": holds a " + recorded + ", the configuration asks for a " +
-                     options.architecture);
+    throw InputError(subject(key, options) + " holds a " + recorded + ", 'architecture' beside it asks for a " +
+                     options.architecture + "; leave 'architecture' out, or name another file");
   }
   return options.architecture.empty() ? recorded : options.architecture;
 }
 
 ImageSpec resolve_input(const ModelOptions& options, const std::optional<ImageSpec>& configured,
-                        const std::string& recorded) {
+                        const std::string& recorded, const std::string& key) {
   if (recorded.empty()) {
     if (configured) return *configured;
-    throw ConfigError((options.checkpoint.empty() ? "a fresh model" : options.checkpoint) +
+    throw ConfigError(subject(key, options) +
                       ": nothing says its image size, classes and normalisation; add 'input:' to the configuration");
   }
   const ImageSpec stored = image_spec_from_json(recorded, options.checkpoint);
   if (!configured) return stored;
   if (configured->classes != stored.classes) {
-    throw InputError(options.checkpoint + ": has " + std::to_string(stored.classes) + " classes, " +
-                     std::to_string(configured->classes) + " are expected");
+    const std::string theirs = std::to_string(stored.classes);
+    throw InputError(subject(key, options) + " has " + theirs + " classes, expected " +
+                     std::to_string(configured->classes) +
+                     " (input.classes, else the teacher's); set input.classes to " + theirs + ", or name another file");
   }
   if (configured->channels != stored.channels || configured->height != stored.height ||
       configured->width != stored.width || configured->mean != stored.mean || configured->stddev != stored.stddev) {
-    throw InputError(options.checkpoint + ": was trained on input " + to_json(stored) + ", expected is " +
-                     to_json(*configured));
+    throw InputError(subject(key, options) + " was trained on input " + to_json(stored) + ", expected " +
+                     to_json(*configured) + " (`input`, else the teacher's); leave `input` out, or name another file");
   }
   return stored;
 }
@@ -57,14 +85,16 @@ ImageSpec resolve_input(const ModelOptions& options, const std::optional<ImageSp
 }  // namespace
 
 LoadedClassifier load_classifier(const ModelOptions& options, const std::optional<ImageSpec>& input,
-                                 at::Generator generator) {
+                                 at::Generator generator, const std::string& key) {
   io::TensorFile file;
-  if (!options.checkpoint.empty()) file = io::read_model(options.checkpoint);
+  if (!options.checkpoint.empty()) file = read_checkpoint(options.checkpoint, key);
   LoadedClassifier loaded;
-  loaded.architecture = resolve_architecture(options, metadata_or_empty(file, kArchitecture));
-  loaded.input = resolve_input(options, input, metadata_or_empty(file, kInput));
+  loaded.architecture = resolve_architecture(options, metadata_or_empty(file, kArchitecture), key);
+  loaded.input = resolve_input(options, input, metadata_or_empty(file, kInput), key);
   loaded.model = make_classifier(loaded.architecture, loaded.input, generator);
-  if (!options.checkpoint.empty()) io::load_into(*loaded.model, file.tensors, options.checkpoint);
+  if (!options.checkpoint.empty()) {
+    naming(key, [&] { io::load_into(*loaded.model, file.tensors, options.checkpoint); });
+  }
   loaded.metadata = std::move(file.metadata);
   return loaded;
 }

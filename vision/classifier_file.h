@@ -23,9 +23,10 @@ struct LoadedClassifier {
 // Makes the model that `options` names and, where it names a checkpoint, loads it: safetensors, .pth/.pt or a legacy
 // pickle. Architecture and input come from the file's metadata (keys drystill.architecture, drystill.input) or from the
 // configuration; what both give must agree, what neither gives is a ConfigError: nothing is guessed from names.
-// `input` is the configuration's, if it has one. Fresh weights are drawn from `generator`.
+// `input` is the configuration's, if it has one. Fresh weights are drawn from `generator`. `key` begins every message
+// about the checkpoint: what names it, "teacher.checkpoint" say.
 LoadedClassifier load_classifier(const ModelOptions& options, const std::optional<ImageSpec>& input,
-                                 at::Generator generator);
+                                 at::Generator generator, const std::string& key = "checkpoint");
 
 // Writes weights and metadata, by extension: .safetensors, or .pth/.pt as a state dict for Python (metadata goes along
 // only in safetensors). `extra` is added to the metadata. The file appears whole or not at all.

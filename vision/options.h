@@ -23,7 +23,8 @@ struct ImageSpec {
 
   template <class Field>
   void visit(Field&& field) {
-    field("channels", channels, "colour channels: 1 or 3", between(1, 64));
+    field("channels", channels, "channels of an image: 1 grey, 3 colour; readers of image files give 1 or 3",
+          between(1, 64));
     field("height", height, "image height in pixels", between(1, 4096));
     field("width", width, "image width in pixels", between(1, 4096));
     field("classes", classes, "number of classes", between(1, 100000));

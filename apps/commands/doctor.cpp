@@ -27,6 +27,29 @@ bool can_write_here() {
   return written;
 }
 
+// "mkl", from LibTorch's settings of its own build.
+std::string blas() {
+  const std::string settings = at::show_config(), key = "BLAS_INFO=";
+  const auto found = settings.find(key);
+  if (found == std::string::npos) return "unknown";
+  const auto begin = found + key.size();
+  return settings.substr(begin, settings.find_first_of(",\n", begin) - begin);
+}
+
+// What is usable, or why nothing is and what to do.
+std::string cuda() {
+  if (torch::cuda::is_available()) return std::to_string(torch::cuda::device_count()) + " device(s)";
+  if (!built_with_cuda()) {
+    return "none usable: this program was built without CUDA; build with -DDRYSTILL_CUDA=ON where nvcc is "
+           "(docs/setup.md)";
+  }
+  if (!std::filesystem::exists("/proc/driver/nvidia/version")) {
+    return "none usable: no NVIDIA driver is loaded; install one, then see whether nvidia-smi finds it";
+  }
+  return "none usable: the NVIDIA driver shows no device that LibTorch can use; see nvidia-smi, CUDA_VISIBLE_DEVICES, "
+         "and whether the driver is new enough for CUDA 13";
+}
+
 void doctor(const Console& console) {
   std::vector<std::string> problems;
   std::vector<std::pair<std::string, std::string>> facts = {
@@ -36,8 +59,11 @@ void doctor(const Console& console) {
       {"cpu_capability", at::get_cpu_capability()},
       {"threads", std::to_string(at::get_num_threads())},
       {"fast_kernels", kernels::cpu::has_fast_path(torch::kFloat32) ? "yes" : "no (reference code)"},
-      {"cuda",
-       torch::cuda::is_available() ? std::to_string(torch::cuda::device_count()) + " device(s)" : "none usable"}};
+      {"blas", blas()},
+      {"mkl", at::get_mkl_version()},
+      {"onednn", at::get_mkldnn_version()},
+      {"openmp", at::get_openmp_version()},
+      {"cuda", cuda()}};
   std::error_code error;
   const auto space = std::filesystem::space(".", error);
   constexpr std::uintmax_t kGigabyte = 1'000'000'000;
@@ -55,7 +81,7 @@ void doctor(const Console& console) {
 }  // namespace
 
 void add_doctor(CLI::App& app, const Console& console) {
-  CLI::App* verb = app.add_subcommand("doctor", "versions, devices, threads, disk; a fix line per problem");
+  CLI::App* verb = app.add_subcommand("doctor", "versions, devices, BLAS, threads, disk; a fix line per problem");
   set_examples(*verb, {"doctor", "doctor --json"});
   verb->callback([&console] { doctor(console); });
 }

@@ -38,17 +38,19 @@ struct Subject {
   std::optional<vision::DatasetOptions> data;
   std::string device;
   std::int64_t threads = 0;
+  std::string key;  // what names the model in the configuration
 };
 
 Subject subject_of(const distiller::RunConfig& config, const fs::path& run_folder) {
   Subject subject;
   if (const auto* distill = std::get_if<distiller::DistillClassifier>(&config)) {
-    subject = {distill->student,    distill->teacher,    distill->input,
-               distill->evaluation, distill->run.device, distill->run.threads};
+    subject = {distill->student,    distill->teacher,     distill->input,      distill->evaluation,
+               distill->run.device, distill->run.threads, "student.checkpoint"};
     if (!run_folder.empty()) subject.model.checkpoint = (run_folder / "student.safetensors").string();
   } else {
     const auto& train = std::get<distiller::TrainClassifier>(config);
-    subject = {train.model, train.teacher, train.input, train.data, train.run.device, train.run.threads};
+    subject = {train.model,      train.teacher,     train.input,       train.data,
+               train.run.device, train.run.threads, "model.checkpoint"};
     if (!run_folder.empty()) subject.model.checkpoint = (run_folder / "model.safetensors").string();
   }
   return subject;
@@ -78,7 +80,27 @@ void evaluate_language(const Options& options, const std::string& model, const f
   console.result(fields);
 }
 
+// A model or a folder without a run read as a configuration gives errors about its bytes.
+void check_what_is_evaluated(const std::string& run) {
+  if (journal::is_run_folder(run)) return;
+  std::error_code unknown;
+  if (!fs::exists(run, unknown)) {
+    throw InputError(run + ": there is no such run folder or configuration file; mend the path");
+  }
+  if (fs::is_directory(run, unknown)) {
+    throw InputError(run + ": the folder holds no run (no config.yaml); a model is given as --model, behind the " +
+                     "configuration that names the held-out data");
+  }
+  const std::string extension = fs::path(run).extension().string();
+  for (const char* of_models : {".safetensors", ".pth", ".pt", ".gguf"}) {
+    if (extension != of_models) continue;
+    throw ConfigError(run + ": is a model, expected a run folder or a configuration; name the configuration that has " +
+                      "the held-out data: drystill evaluate CONFIG --model " + shell_quoted(run));
+  }
+}
+
 void evaluate(const EvaluateArguments& arguments, const Console& console) {
+  check_what_is_evaluated(arguments.run);
   const bool is_run = journal::is_run_folder(arguments.run);
   const fs::path folder = is_run ? fs::path(arguments.run) : fs::path();
   const fs::path config = is_run ? folder / "config.yaml" : fs::path(arguments.run);
@@ -103,11 +125,13 @@ void evaluate(const EvaluateArguments& arguments, const Console& console) {
   limit_threads(subject.threads);
   const torch::Device device = parse_device(subject.device);
   SeedStreams seeds(0, device);
-  auto student = vision::load_classifier(subject.model, subject.input, seeds.cpu_stream("student.initialisation"));
+  auto student = vision::load_classifier(subject.model, subject.input, seeds.cpu_stream("student.initialisation"),
+                                         arguments.model.empty() ? subject.key : "--model");
   student.model->to(device);
   std::optional<vision::LoadedClassifier> teacher;
   if (subject.teacher && !subject.teacher->checkpoint.empty()) {
-    teacher = vision::load_classifier(*subject.teacher, student.input, seeds.cpu_stream("teacher.initialisation"));
+    teacher = vision::load_classifier(*subject.teacher, student.input, seeds.cpu_stream("teacher.initialisation"),
+                                      "teacher.checkpoint");
     teacher->model->to(device);
   }
   distiller::Evaluator evaluator(vision::open_dataset(*subject.data, vision::Split::kTest,

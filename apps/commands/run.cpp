@@ -32,24 +32,17 @@ struct RunArguments {
   std::vector<std::string> sets;
   std::string out;
   std::string resume;
-  std::string on_exists = "error";
+  std::string on_exists;
+  bool dry_run = false;
 };
 
 distiller::RunOptions& run_options(distiller::RunConfig& config) {
   return std::visit([](auto& options) -> distiller::RunOptions& { return options.run; }, config);
 }
 
-distiller::TrainingResult run(const distiller::RunConfig& config, const distiller::RunEnvironment& environment) {
-  if (const auto* distill = std::get_if<distiller::DistillClassifier>(&config)) {
-    return distiller::distill_classifier(*distill, environment);
-  }
-  if (const auto* distill = std::get_if<distiller::DistillLanguageModel>(&config)) {
-    return distiller::distill_language_model(*distill, environment);
-  }
-  if (const auto* train = std::get_if<distiller::TrainLanguageModel>(&config)) {
-    return distiller::train_language_model(*train, environment);
-  }
-  return distiller::train_classifier(std::get<distiller::TrainClassifier>(config), environment);
+std::unique_ptr<distiller::PreparedRun> prepare(const distiller::RunConfig& config,
+                                                const distiller::RunInputs& inputs) {
+  return std::visit([&](const auto& options) { return distiller::prepare(options, inputs); }, config);
 }
 
 bool is_users_mistake(const std::exception& exception) {
@@ -66,7 +59,7 @@ distiller::TrainingResult run_and_record(const distiller::RunConfig& config, jou
     folder.set_status(state, newest ? io::checkpoint_step(*newest) : 0, message);
   };
   try {
-    auto result = run(config, environment);
+    auto result = prepare(config, environment.inputs())->run(environment);
     folder.set_status(journal::RunState::kFinished, result.loop.steps);
     return result;
   } catch (const Interrupted& stop) {
@@ -91,11 +84,44 @@ std::vector<std::pair<std::string, std::string>> summary(const distiller::Traini
   return fields;
 }
 
+// What creating the run folder would do.
+std::string fate_of(const fs::path& path, journal::OnExists policy) {
+  if (!journal::is_run_folder(path)) return "new";
+  switch (policy) {
+    case journal::OnExists::kResume:
+      return "there: the run in it goes on";
+    case journal::OnExists::kNew:
+      return "there: a numbered one beside it";
+    case journal::OnExists::kError:
+      return "there: refused without --on-exists resume or new";
+  }
+  return {};
+}
+
+// Everything that a run does before its first step, and nothing written.
+void show_plan(const distiller::RunConfig& config, const fs::path& folder, const std::string& fate,
+               const Console& console) {
+  const auto progress = make_stderr_progress(console.quiet);
+  const auto prepared = prepare(
+      config, {.progress = *progress, .open_dataset = vision::open_dataset, .open_texts = language::read_text_files});
+  const distiller::LoopOptions loop = std::visit([](const auto& options) { return options.run.loop; }, config);
+  std::vector<std::pair<std::string, std::string>> fields = {{"task", configs::task_name(config)},
+                                                             {"run", folder.string()},
+                                                             {"folder", fate},
+                                                             {"steps", std::to_string(loop.total_steps())}};
+  for (const auto& fact : prepared->plan()) fields.push_back(fact);
+  console.result(fields);
+}
+
 void run_verb(const std::vector<std::string>& tasks, const RunArguments& arguments, const Console& console) {
   if (arguments.config.empty() == arguments.resume.empty()) {
     throw ConfigError("give either a configuration file or --resume RUN");
   }
   const bool resume = !arguments.resume.empty();
+  if (resume && !(arguments.out.empty() && arguments.on_exists.empty())) {
+    throw ConfigError((arguments.out.empty() ? std::string("--on-exists") : std::string("--out")) +
+                      ": has no meaning beside --resume, which goes on in " + arguments.resume + "; leave it out");
+  }
   const fs::path config_path = resume ? fs::path(arguments.resume) / "config.yaml" : fs::path(arguments.config);
   if (resume && !journal::is_run_folder(arguments.resume)) {
     throw InputError(arguments.resume + ": no run to resume here");
@@ -112,15 +138,17 @@ void run_verb(const std::vector<std::string>& tasks, const RunArguments& argumen
                         : arguments.out.empty() ? fs::path("runs") / options.name
                                                 : fs::path(arguments.out);
 
+  const auto policy = resume || arguments.on_exists == "resume" ? journal::OnExists::kResume
+                      : arguments.on_exists == "new"            ? journal::OnExists::kNew
+                                                                : journal::OnExists::kError;
+  if (arguments.dry_run) return show_plan(loaded.config, path, fate_of(path, policy), console);
+
   limit_threads(options.threads);
   const journal::RunFacts facts{.config = configs::resolved_yaml(loaded.config),
                                 .command = console.command,
                                 .git_revision = revision(),
                                 .threads = at::get_num_threads(),
                                 .versions = {{"drystill", version()}, {"device", options.device}}};
-  const auto policy = arguments.on_exists == "resume" ? journal::OnExists::kResume
-                      : arguments.on_exists == "new"  ? journal::OnExists::kNew
-                                                      : journal::OnExists::kError;
   journal::RunFolder folder =
       resume ? journal::RunFolder::resume(path, facts) : journal::RunFolder::create(path, policy, facts);
 
@@ -133,7 +161,9 @@ void run_verb(const std::vector<std::string>& tasks, const RunArguments& argumen
                                       .journal = journal,
                                       .progress = *progress,
                                       .open_dataset = vision::open_dataset,
-                                      .open_texts = language::read_text_files});
+                                      .open_texts = language::read_text_files,
+                                      .recipe = facts.config,
+                                      .command = folder.first_command()});
   console.result(summary(result, folder, journal.seconds()));
 }
 
@@ -145,8 +175,9 @@ void add_run_verb(CLI::App& app, const Console& console, const char* name, const
   verb->add_option("--set", arguments->sets, "change one value: a.b=c; may be repeated")->allow_extra_args(false);
   verb->add_option("-o,--out", arguments->out, "run folder; default runs/<name>");
   verb->add_option("--resume", arguments->resume, "continue the run in this folder");
-  verb->add_option("--on-exists", arguments->on_exists, "where the run folder exists: error, resume or new")
+  verb->add_option("--on-exists", arguments->on_exists, "where the run folder exists: error (default), resume or new")
       ->check(CLI::IsMember({"error", "resume", "new"}));
+  verb->add_flag("--dry-run", arguments->dry_run, "load models and data, show what would run, write nothing and stop");
   set_examples(*verb, examples);
   verb->callback([arguments, &console, tasks] { run_verb(tasks, *arguments, console); });
 }

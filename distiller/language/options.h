@@ -187,7 +187,7 @@ inline std::vector<Problem> DistillLanguageModel::problems() const {
                "cannot give what loss.advantage, hidden_statistics, hidden_states and universal_logit need"}};
     }
   }
-  return {};
+  return curriculum::replay_problems(replay, batch, curriculum::weighs_samples(curriculum));
 }
 
 }  // namespace drystill::distiller

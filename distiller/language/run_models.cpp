@@ -1,7 +1,11 @@
 #include "distiller/language/run_models.h"
 
+#include <filesystem>
+#include <system_error>
+
 #include "core/device.h"
 #include "core/error.h"
+#include "io/quote.h"
 #include "language/load_language_model.h"
 #include "language/models/causal_lm_folder.h"
 #include "language/models/layer_subset.h"
@@ -12,10 +16,28 @@ namespace {
 
 constexpr char kStream[] = "student.initialisation";
 
+// The readers say what is wrong with a model; here it is known which key names it.
+language::LanguageModel load_model(const std::string& key, const std::string& source) {
+  std::error_code unknown;  // whatever it is, opening it says so
+  if (!std::filesystem::exists(source, unknown) && !unknown) {
+    throw InputError(key + ": cannot read " + io::quote(source) +
+                     ": there is no such model folder or .gguf file; mend the path");
+  }
+  try {
+    return language::load_language_model(source, torch::kFloat32);
+  } catch (const InputError& error) {
+    throw InputError(key + ": " + error.what());
+  }
+}
+
+const char* student_key(const DistillLanguageModel& options) {
+  return options.student.from == "teacher" ? "teacher.model" : "student.from";
+}
+
 // A teacher whose tokens mean the same as those of `first`, the ensemble's first model.
 std::shared_ptr<language::CausalLm> load_other(const std::string& source, const std::string& first,
                                                const language::Tokenizer& tokenizer) {
-  auto other = language::load_language_model(source, torch::kFloat32);
+  auto other = load_model("teacher.others", source);
   if (const auto difference = language::vocabulary_difference(other.tokenizer, tokenizer)) {
     throw InputError(source + " and " + first + ": the vocabularies of an ensemble's teachers differ: " +
                      difference->message() + "; they must have one tokenizer");
@@ -81,7 +103,7 @@ void RunModels::set_dtype(torch::ScalarType type) {
 RunModels load_run_models(const DistillLanguageModel& options, SeedStreams& seeds) {
   const std::string source = student_source(options);
   const std::string& teacher_source = options.teacher.model;
-  auto origin = language::load_language_model(source, torch::kFloat32);
+  auto origin = load_model(student_key(options), source);
   RunModels models{.teachers = {},
                    .student = student_of(origin, options.student, seeds),
                    .teacher_tokenizer = origin.tokenizer,
@@ -94,7 +116,7 @@ RunModels load_run_models(const DistillLanguageModel& options, SeedStreams& seed
   if (teacher_source == source) {
     models.teachers.push_back(origin.model);
   } else {
-    auto teacher = language::load_language_model(teacher_source, torch::kFloat32);
+    auto teacher = load_model("teacher.model", teacher_source);
     models.teachers.push_back(teacher.model);
     models.teacher_tokenizer = teacher.tokenizer;
   }
@@ -117,13 +139,13 @@ RunModels load_run_models(const TrainLanguageModel& options, SeedStreams& seeds)
 }
 
 language::LanguageModel load_first_student(const DistillLanguageModel& options, SeedStreams& seeds) {
-  auto origin = language::load_language_model(student_source(options), torch::kFloat32);
+  auto origin = load_model(student_key(options), student_source(options));
   return {student_of(origin, options.student, seeds), std::move(origin.tokenizer)};
 }
 
 language::LanguageModel load_first_student(const TrainLanguageModel& options, SeedStreams& seeds) {
   const auto& [from, config] = options.model;
-  if (!from.empty()) return language::load_language_model(from, torch::kFloat32);
+  if (!from.empty()) return load_model("model.from", from);
   auto tokenizer = language::load_tokenizer(config);
   auto model = fresh_model(config, tokenizer, seeds);
   return {std::move(model), std::move(tokenizer)};

@@ -53,67 +53,116 @@ std::unique_ptr<LanguageTeacher> teacher_of(const Task& task, const DistillLangu
   return task.has_teacher ? make_language_teacher(options.teacher.weights, models.teachers, student) : nullptr;
 }
 
-TrainingResult run(const Task& task, const DistillLanguageModel& options, RunModels models, SeedStreams& seeds,
-                   const RunEnvironment& environment) {
-  LanguageStudent student(models.student, options.trainable,
-                          prefix_tokens(options.trainable, models.student_tokenizer, environment.open_texts), seeds);
-  models.set_dtype(compute_type(options.run.precision, torch::kCPU, environment.progress));
+std::optional<TeacherCache> cache_of(const DistillLanguageModel& options, const RunModels& models) {
+  const auto* cached = std::get_if<CachedTeacher>(&options.teacher.weights);
+  if (cached == nullptr) return std::nullopt;
+  return open_cache(cached->file, options.loss, models.student_tokenizer);
+}
 
-  LanguageLearnerOptions to_learn = learner_options(options, models);
-  std::optional<TeacherCache> cache;
-  if (const auto* cached = std::get_if<CachedTeacher>(&options.teacher.weights)) {
-    cache.emplace(open_cache(cached->file, options.loss, models.student_tokenizer));
-    to_learn.cached_words = cache->facts().words;
-  }
-  LanguageLearner learner(to_learn, student, teacher_of(task, options, models, student), torch::kCPU);
-  RolloutParts rollouts(options, models, student, learner, environment.open_texts, seeds, task.learn_prompts);
-  learner.on_step([&] { rollouts.student_changed(); });
-  std::optional<CachedInput> cached_input;
-  if (cache) cached_input.emplace(*cache, options.batch, options.longest, seeds);
-  const auto scheduler =
-      curriculum::make_scheduler(options.curriculum, options.run.loop.total_steps(), options.run.loop.epoch_steps);
-
-  LoopParts parts{.source = cache ? static_cast<InputSource&>(*cached_input) : rollouts.input(),
-                  .learner = learner,
-                  .scheduler = *scheduler,
-                  .seeds = seeds,
-                  .journal = environment.journal,
-                  .progress = environment.progress,
-                  .evaluate = {},
-                  .draw_samples = {},
-                  .checkpoints = environment.folder / "checkpoints"};
-  std::optional<LanguageEvaluator> evaluator;
-  if (options.evaluation) {
-    evaluator.emplace(*options.evaluation, environment.open_texts, rollouts.student_view(), rollouts.student_encoder());
-    parts.evaluate = [&] {
-      std::optional<EvaluationTeacher> teacher;
-      if (const auto* models_now = learner.teacher(); models_now != nullptr && models.shared_vocabulary) {
-        teacher = {.models = models_now->models(), .stays = !models_now->moves()};
-      }
-      return evaluator->evaluate(student, teacher ? &*teacher : nullptr, rollouts.student_actor()).metrics;
-    };
-  }
-
-  TrainingResult result;
-  result.loop = run_loop(options.run.loop, parts);
-  result.model = environment.folder / task.model_folder;
-  save_student(result.model, student, models, provenance(task.name, options.run, result.loop, "drystill.text_"));
-  result.counts = {{"trained_parameters", count_parameters(student.trainable())},
-                   {"student_parameters", count_parameters(models.student->parameters())}};
-  if (cache) {
-    result.counts.emplace_back("cached_sequences", cache->size());
-    return result;
-  }
-  result.counts.emplace(result.counts.begin(), task.has_teacher ? "tokens_written" : "tokens_read",
-                        rollouts.input().tokens_written());
-  if (learner.teacher() == nullptr) return result;
-  std::int64_t teacher_parameters = 0;
-  for (const auto* model : learner.teacher()->models().models) {
-    teacher_parameters += count_parameters(model->parameters());
-  }
-  result.counts.emplace_back("teacher_parameters", teacher_parameters);
+LanguageLearnerOptions with_cache(const DistillLanguageModel& options, const RunModels& models,
+                                  const std::optional<TeacherCache>& cache) {
+  LanguageLearnerOptions result = learner_options(options, models);
+  if (cache) result.cached_words = cache->facts().words;
   return result;
 }
+
+class LanguageRun final : public PreparedRun {
+ public:
+  LanguageRun(const Task& task, DistillLanguageModel options, const RunInputs& inputs, SeedStreams seeds,
+              RunModels models)
+      : task_(task),
+        options_(std::move(options)),
+        open_texts_(inputs.open_texts),
+        seeds_(std::move(seeds)),
+        models_(std::move(models)),
+        student_(models_.student, options_.trainable,
+                 prefix_tokens(options_.trainable, models_.student_tokenizer, open_texts_), seeds_) {
+    models_.set_dtype(compute_type(options_.run.precision, torch::kCPU, inputs.progress));
+    cache_ = cache_of(options_, models_);
+    learner_.emplace(with_cache(options_, models_, cache_), student_, teacher_of(task_, options_, models_, student_),
+                     torch::kCPU);
+    rollouts_.emplace(options_, models_, student_, *learner_, open_texts_, seeds_, task_.learn_prompts);
+    learner_->on_step([this] { rollouts_->student_changed(); });
+    if (cache_) cached_input_.emplace(*cache_, options_.batch, options_.longest, seeds_);
+    if (options_.evaluation) {
+      evaluator_.emplace(*options_.evaluation, open_texts_, rollouts_->student_view(), rollouts_->student_encoder());
+    }
+  }
+
+  std::vector<std::pair<std::string, std::string>> plan() const override {
+    std::vector<std::pair<std::string, std::string>> plan = {{"device", "cpu"}};
+    if (learner_->teacher() != nullptr) plan.emplace_back("teacher_parameters", std::to_string(teacher_parameters()));
+    plan.emplace_back("student", models_.student_source);
+    plan.emplace_back("student_parameters", std::to_string(count_parameters(models_.student->parameters())));
+    plan.emplace_back("trained_parameters", std::to_string(count_parameters(student_.trainable())));
+    if (cache_) plan.emplace_back("cached_sequences", std::to_string(cache_->size()));
+    return plan;
+  }
+
+  TrainingResult run(const RunEnvironment& environment) override {
+    const auto scheduler =
+        curriculum::make_scheduler(options_.curriculum, options_.run.loop.total_steps(), options_.run.loop.epoch_steps);
+    LoopParts parts{.source = cache_ ? static_cast<InputSource&>(*cached_input_) : rollouts_->input(),
+                    .learner = *learner_,
+                    .scheduler = *scheduler,
+                    .seeds = seeds_,
+                    .journal = environment.journal,
+                    .progress = environment.progress,
+                    .evaluate = {},
+                    .draw_samples = {},
+                    .checkpoints = environment.folder / "checkpoints"};
+    if (evaluator_) parts.evaluate = [this] { return evaluate_student(); };
+
+    TrainingResult result;
+    result.loop = run_loop(options_.run.loop, parts);
+    result.model = environment.folder / task_.model_folder;
+    save_student(result.model, student_, models_,
+                 provenance(task_.name, options_.run, result.loop, "drystill.text_", environment));
+    result.counts = counts();
+    return result;
+  }
+
+ private:
+  Metrics evaluate_student() {
+    std::optional<EvaluationTeacher> teacher;
+    if (const auto* models_now = learner_->teacher(); models_now != nullptr && models_.shared_vocabulary) {
+      teacher = {.models = models_now->models(), .stays = !models_now->moves()};
+    }
+    return evaluator_->evaluate(student_, teacher ? &*teacher : nullptr, rollouts_->student_actor()).metrics;
+  }
+
+  std::int64_t teacher_parameters() const {
+    std::int64_t total = 0;
+    for (const auto* model : learner_->teacher()->models().models) total += count_parameters(model->parameters());
+    return total;
+  }
+
+  std::vector<std::pair<std::string, std::int64_t>> counts() {
+    std::vector<std::pair<std::string, std::int64_t>> counts = {
+        {"trained_parameters", count_parameters(student_.trainable())},
+        {"student_parameters", count_parameters(models_.student->parameters())}};
+    if (cache_) {
+      counts.emplace_back("cached_sequences", cache_->size());
+      return counts;
+    }
+    counts.emplace(counts.begin(), task_.has_teacher ? "tokens_written" : "tokens_read",
+                   rollouts_->input().tokens_written());
+    if (learner_->teacher() != nullptr) counts.emplace_back("teacher_parameters", teacher_parameters());
+    return counts;
+  }
+
+  Task task_;
+  DistillLanguageModel options_;
+  generator::TextOpener open_texts_;
+  SeedStreams seeds_;
+  RunModels models_;
+  LanguageStudent student_;
+  std::optional<TeacherCache> cache_;
+  std::optional<LanguageLearner> learner_;
+  std::optional<RolloutParts> rollouts_;
+  std::optional<CachedInput> cached_input_;
+  std::optional<LanguageEvaluator> evaluator_;
+};
 
 // Training is a distillation of one view, whose completions are real and whose only term is their cross-entropy.
 DistillLanguageModel without_teacher(const TrainLanguageModel& options) {
@@ -151,19 +200,29 @@ LanguageEvaluation evaluate(const LanguageEvaluationOptions& options, const lang
 
 }  // namespace
 
-TrainingResult distill_language_model(const DistillLanguageModel& options, const RunEnvironment& environment) {
+std::unique_ptr<PreparedRun> prepare(const DistillLanguageModel& options, const RunInputs& inputs) {
   SeedStreams seeds = begin(options.run);
-  return run({.name = DistillLanguageModel::kName, .model_folder = "student"}, options, load_run_models(options, seeds),
-             seeds, environment);
+  RunModels models = load_run_models(options, seeds);
+  return std::make_unique<LanguageRun>(Task{.name = DistillLanguageModel::kName, .model_folder = "student"}, options,
+                                       inputs, std::move(seeds), std::move(models));
+}
+
+std::unique_ptr<PreparedRun> prepare(const TrainLanguageModel& options, const RunInputs& inputs) {
+  SeedStreams seeds = begin(options.run);
+  RunModels models = load_run_models(options, seeds);
+  return std::make_unique<LanguageRun>(Task{.name = TrainLanguageModel::kName,
+                                            .model_folder = "model",
+                                            .has_teacher = false,
+                                            .learn_prompts = !options.answers_only},
+                                       without_teacher(options), inputs, std::move(seeds), std::move(models));
+}
+
+TrainingResult distill_language_model(const DistillLanguageModel& options, const RunEnvironment& environment) {
+  return prepare(options, environment.inputs())->run(environment);
 }
 
 TrainingResult train_language_model(const TrainLanguageModel& options, const RunEnvironment& environment) {
-  SeedStreams seeds = begin(options.run);
-  return run({.name = TrainLanguageModel::kName,
-              .model_folder = "model",
-              .has_teacher = false,
-              .learn_prompts = !options.answers_only},
-             without_teacher(options), load_run_models(options, seeds), seeds, environment);
+  return prepare(options, environment.inputs())->run(environment);
 }
 
 LanguageEvaluation evaluate_language_model(const DistillLanguageModel& options, const std::string& model,

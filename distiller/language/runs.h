@@ -1,5 +1,7 @@
 #pragma once
 
+#include <memory>
+
 #include "distiller/language/evaluator.h"
 #include "distiller/language/options.h"
 #include "distiller/language/train_options.h"
@@ -15,6 +17,10 @@ TrainingResult distill_language_model(const DistillLanguageModel& options, const
 // The whole of `drystill train` for language models: the same loop and learner without a teacher, on real text or
 // records; the last step's model is the Hugging Face folder <folder>/model.
 TrainingResult train_language_model(const TrainLanguageModel& options, const RunEnvironment& environment);
+
+// Either of them up to its first step. The options outlive it.
+std::unique_ptr<PreparedRun> prepare(const DistillLanguageModel& options, const RunInputs& inputs);
+std::unique_ptr<PreparedRun> prepare(const TrainLanguageModel& options, const RunInputs& inputs);
 
 // A model folder (or .gguf), or a folder with an adapter or a prefix of the student of `options`, against their teacher
 // on the real text and questions of `options.evaluation`, which must be there.

@@ -22,6 +22,7 @@ GenerativeSynthesizer::GenerativeSynthesizer(const GenerativeOptions& options, M
       objective_(options_.objective, options_.student_in_eval_mode, models_),
       normalise_(models_.image.mean, models_.image.stddev, models_.device),
       latents_(seeds.stream("generator.latent")),
+      augmentation_(options_.augment.any() ? seeds.cpu_stream("augment.generator") : at::Generator()),
       network_(prepared_network(options_.network, models_, seeds)),
       optimizer_(network_->parameters(), options_.optimizer),
       warmup_left_(options_.warmup_steps) {}
@@ -40,6 +41,10 @@ torch::Tensor GenerativeSynthesizer::latent(std::int64_t count) {
       .to(models_.dtype);
 }
 
+torch::Tensor GenerativeSynthesizer::in_unit_range(const torch::Tensor& output) const {
+  return network_->output_is_normalised() ? normalise_.inverse(output) : output;
+}
+
 SynthesisReport GenerativeSynthesizer::improve(const SynthesisRequest& request) {
   for (; warmup_left_ > 0; --warmup_left_) {
     if (const int signal = stop_requested()) throw Interrupted(signal);
@@ -54,12 +59,14 @@ SynthesisReport GenerativeSynthesizer::step(const SynthesisRequest& request) {
   SynthesisReport report;
   const torch::Tensor output = network_->forward(latent(request.batch));
   images_made_ += request.batch;
-  torch::Tensor normalised = output;
-  if (network_->output_is_normalised()) {
-    report.images = normalise_.inverse(output.detach());
+  torch::Tensor normalised;
+  if (options_.augment.any()) {
+    const torch::Tensor augmented = vision::augment(in_unit_range(output), options_.augment, augmentation_);
+    normalised = normalise_(augmented);
+    report.images = augmented.detach();
   } else {
-    normalised = normalise_(output);
-    report.images = output.detach();
+    normalised = network_->output_is_normalised() ? output : normalise_(output);
+    report.images = in_unit_range(output.detach());
   }
 
   auto value = objective_.evaluate(output, normalised, request.adversarial_weight);
@@ -75,9 +82,8 @@ SynthesisReport GenerativeSynthesizer::step(const SynthesisRequest& request) {
 torch::Tensor GenerativeSynthesizer::sample(std::int64_t count) {
   torch::NoGradGuard no_grad;
   network_->train(!options_.sample_in_eval_mode);
-  const torch::Tensor output = network_->forward(latent(count));
   images_made_ += count;
-  return network_->output_is_normalised() ? normalise_.inverse(output) : output;
+  return in_unit_range(network_->forward(latent(count)));
 }
 
 void GenerativeSynthesizer::save(StateWriter writer) const {

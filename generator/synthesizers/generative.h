@@ -27,12 +27,14 @@ class GenerativeSynthesizer final : public Synthesizer {
  private:
   SynthesisReport step(const SynthesisRequest& request);
   torch::Tensor latent(std::int64_t count);
+  torch::Tensor in_unit_range(const torch::Tensor& output) const;
 
   GenerativeOptions options_;
   Models models_;
   ImageObjective objective_;
   vision::Normaliser normalise_;
   at::Generator latents_;
+  at::Generator augmentation_;  // undefined where nothing is augmented
   std::shared_ptr<Network> network_;
   Optimizer optimizer_;
   std::int64_t warmup_left_ = 0;

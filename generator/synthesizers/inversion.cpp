@@ -61,7 +61,8 @@ SynthesisReport InversionSynthesizer::improve(const SynthesisRequest& request) {
     }
     if (options_.keep_every > 0 && step % options_.keep_every == 0) made.push_back(pixels.detach().clone());
     optimizer.zero_grad();
-    auto value = objective_.evaluate(pixels, normalise_(pixels).to(models_.dtype), request.adversarial_weight);
+    const torch::Tensor seen = vision::augment(pixels, options_.augment, random_);
+    auto value = objective_.evaluate(pixels, normalise_(seen).to(models_.dtype), request.adversarial_weight);
     if (wanted.defined()) {
       value.add("target", options_.target.weight,
                 target_loss(value.teacher_logits, wanted, options_.target.temperature));

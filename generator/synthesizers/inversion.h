@@ -33,7 +33,7 @@ class InversionSynthesizer final : public Synthesizer {
   Models models_;
   ImageObjective objective_;
   vision::Normaliser normalise_;
-  at::Generator random_;      // on the CPU: starts, targets and order are the same on every device
+  at::Generator random_;      // on the CPU: starts, targets, augmentation and order are the same on every device
   torch::Tensor similarity_;  // of the classes; only for Dirichlet targets
   torch::Tensor newest_;      // [M, C, H, W]; undefined before the first batch
   std::int64_t next_ = 0;     // the first of `newest_` that was not handed out

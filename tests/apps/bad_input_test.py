@@ -1,4 +1,5 @@
 """What careless and hostile input gives: the right exit code, one clear line, and nothing written over."""
+import json
 import os
 import pathlib
 import pickle
@@ -12,9 +13,11 @@ GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "golden" / "io"
 failures = []
 
 
-def expect(name, result, code, *words):
+def expect(name, result, code, *words, lines=1):
     line = result.stderr.strip()
     problems = [f"exit {result.returncode}, expected {code}"] if result.returncode != code else []
+    if code != 0 and len(line.splitlines()) != lines:
+        problems.append(f"{len(line.splitlines())} lines, expected {lines}")
     problems += [f"'{word}' is not in the message" for word in words if word not in line]
     if result.returncode < 0:
         problems.append("it was killed by a signal")
@@ -25,6 +28,15 @@ def expect(name, result, code, *words):
 class Evil:
     def __reduce__(self):
         return os.system, ("touch /tmp/drystill-was-here",)
+
+
+def renamed(data, old, new):
+    """A safetensors file with another name for one tensor."""
+    begin = 8 + struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8:begin])
+    header[new] = header.pop(old)
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data[begin:]
 
 
 def main():
@@ -42,24 +54,37 @@ def main():
         expect("unknown verb", drystill("distil"), 2, "did you mean 'distill'")
         expect("missing configuration", distill(config=folder / "none.yaml"), 2, "none.yaml")
         typo = world.write("typo.yaml", text.replace("batch: 8", "bacth: 8") + "student_steps: many\n")
-        expect("unknown keys, all at once", distill(config=typo), 2, "typo.yaml:6:1", "did you mean 'batch'", "student_steps")
+        expect("unknown keys, all at once", distill(config=typo), 2, "typo.yaml:6:1", "did you mean 'batch'", "student_steps",
+               lines=2)
         expect("wrong type", distill("--set", "batch=many"), 2, "--set", "batch")
-        expect("out of range", distill("--set", "batch=-3"), 2, "batch")
-        expect("duplicate key", distill(config=world.write("twice.yaml", text + "batch: 9\n")), 2, "batch")
+        far = world.write("range.yaml", text.replace("batch: 8", "batch: -3"))
+        expect("out of range", distill(config=far), 2, "range.yaml:6:8: 'batch' must be at least 1, got -3")
+        last = text.count("\n") + 1
+        expect("duplicate key", distill(config=world.write("twice.yaml", text + "batch: 9\n")), 2,
+               f"twice.yaml:{last}:1: duplicate key 'batch', first at", "twice.yaml:6:1")
+        expect("a bank smaller than a batch", distill("--set", "replay.capacity=7"), 2, "'replay'", "at least 8")
+        expect("a draw by equal weights", distill("--set", "curriculum.granularity=per_batch"), 2, "'replay'", "per_sample")
         circle = world.write("circle.yaml", "base: circle.yaml\n" + text)
         expect("a base that contains itself", distill(config=circle), 2, "circle.yaml")
         expect("unknown architecture", distill("--set", "student.architecture=resnet9"), 2, "--set", "did you mean 'resnet8'")
         odd = world.write("odd.yaml", text.replace("architecture: resnet8", "architecture: resnet9"))
         expect("unknown architecture, in a file", drystill("config", "check", odd), 2, "odd.yaml:5:25", "did you mean 'resnet8'")
         expect("wrong task", drystill("train", world.config, "--out", folder / "x"), 2, "train_classifier")
-        expect("untrained teacher", distill("--set", "teacher.checkpoint="), 2)
+        expect("untrained teacher", distill("--set", "teacher.checkpoint=''"), 2, "teacher.checkpoint: ", "untrained")
 
         # Inputs that are missing, damaged or do not fit: exit 3.
         def teacher(file):
             return distill("--set", f"teacher.checkpoint={file}")
 
         data = world.teacher.read_bytes()
-        expect("missing checkpoint", teacher(folder / "none.safetensors"), 3, "none.safetensors")
+        expect("missing checkpoint", teacher(folder / "none.safetensors"), 3, "teacher.checkpoint: ", "none.safetensors",
+               "mend the path")
+        expect("a wrong number of classes", distill("--set", "input={channels: 1, classes: 7, mean: [0.3], stddev: [0.3]}"), 3,
+               "teacher.checkpoint: ", "has 10 classes, expected 7", "set input.classes to 10")
+        other = folder / "other.safetensors"
+        other.write_bytes(renamed(data, "fc.weight", "fc.wieght"))
+        expect("missing and unexpected tensors", teacher(other), 3, "teacher.checkpoint: ", "1 missing ('fc.weight')",
+               "1 unexpected ('fc.wieght')")
         for cut in (0, 1, 7, 8, 9, 100, len(data) // 2, len(data) - 1):
             file = folder / f"cut{cut}.safetensors"
             file.write_bytes(data[:cut])
@@ -71,7 +96,8 @@ def main():
         evil.write_bytes(pickle.dumps({"state_dict": Evil()}, protocol=2))
         expect("hostile pickle", teacher(evil), 3, "evil.pth")
         assert not pathlib.Path("/tmp/drystill-was-here").exists(), "a pickle was executed"
-        expect("wrong architecture", distill("--set", "teacher.architecture=resnet20"), 3, "resnet8", "resnet20")
+        expect("wrong architecture", distill("--set", "teacher.architecture=resnet20"), 3, "teacher.checkpoint: ", "resnet8",
+               "resnet20", "name another file")
         expect("no CUDA here", distill("--set", "device=cuda:7"), 3, "CUDA")
         gguf = (GOLDEN / "types.gguf").read_bytes()
         good, cut = folder / "good.gguf", folder / "cut.gguf"
@@ -88,6 +114,9 @@ def main():
         images.write_bytes((folder / "test-images").read_bytes()[:-5])
         expect("truncated IDX", distill("--set", f"evaluation.test_images={images}"), 3, "short-images")
         expect("no run to resume", drystill("distill", "--resume", folder / "nothing"), 3, "nothing")
+        expect("evaluate a model", drystill("evaluate", world.teacher), 2, "is a model", "--model")
+        expect("evaluate what is not there", drystill("evaluate", folder / "none"), 3, "none: there is no such run")
+        expect("evaluate a folder without a run", drystill("evaluate", folder / "empty"), 3, "empty: the folder holds no run")
         bad = folder / "model"
         bad.mkdir()
         expect("no tokenizer", drystill("tokenize", bad, "--text", "-"), 3, "tokenizer.json")
@@ -115,9 +144,12 @@ def main():
             assert not corrected.exists(), f"{mistake} left a run folder"
         expect("the corrected run", drystill("distill", world.config, "--out", corrected, "-q", "--set", "loop.epochs=1"), 0)
         expect("divergence", distill("--set", "optimizer.learning_rate=1e30"), 4, "diverged")
+        for option, value in (("--out", folder / "elsewhere"), ("--on-exists", "new")):
+            expect(f"{option} beside --resume", drystill("distill", "--resume", done, option, value), 2, option, "--resume")
         blocked = folder / "file"
         blocked.write_text("")
-        expect("a run folder that cannot be made", drystill("distill", world.config, "--out", blocked / "run", "-q"), 1)
+        expect("a run folder that cannot be made", drystill("distill", world.config, "--out", blocked / "run", "-q"), 1,
+               "cannot make the folder", "choose another with --out")
     assert not failures, "\n" + "\n".join(failures)
 
 

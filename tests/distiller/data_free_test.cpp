@@ -42,14 +42,18 @@ class DataFree : public ::testing::Test {
     std::ostringstream sink;
     const auto progress = make_progress({.quiet = true}, sink, [] { return 0.0; });
     return distill_classifier(
-        options,
-        {.folder = run_folder.path(),
-         .journal = journal,
-         .progress = *progress,
-         .open_dataset = [this](const vision::DatasetOptions&, vision::Split split, const vision::ExpectedImages&) {
-           opened_.push_back(split);
-           return std::make_shared<testing::FixedImages>(torch::zeros({4, 1, 32, 32}, torch::kUInt8), torch::arange(4));
-         }});
+        options, {.folder = run_folder.path(),
+                  .journal = journal,
+                  .progress = *progress,
+                  .open_dataset =
+                      [this](const vision::DatasetOptions&, vision::Split split, const vision::ExpectedImages&) {
+                        opened_.push_back(split);
+                        return std::make_shared<testing::FixedImages>(torch::zeros({4, 1, 32, 32}, torch::kUInt8),
+                                                                      torch::arange(4));
+                      },
+                  .open_texts = {},
+                  .recipe = "batch: 8\n",
+                  .command = "drystill distill a.yaml"});
   }
 
   drystill::testing::TemporaryFolder folder_;
@@ -74,6 +78,8 @@ TEST_F(DataFree, TheStudentsFileCarriesItsInputAndLoadsAgain) {
                                               at::detail::createCPUGenerator(2));
   EXPECT_EQ(loaded.architecture, "resnet8");
   EXPECT_EQ(loaded.input, testing::tiny_image());
+  EXPECT_EQ(loaded.metadata.at("drystill.recipe"), "batch: 8\n");
+  EXPECT_EQ(loaded.metadata.at("drystill.command"), "drystill distill a.yaml");
   ASSERT_EQ(result.counts.front().first, "images_synthesized");
   EXPECT_GT(result.counts.front().second, 0);
 }
@@ -128,6 +134,46 @@ TEST_F(DataFree, ATeacherWithoutWeightsIsRefused) {
   untrained.teacher.checkpoint.clear();
   untrained.input = testing::tiny_image();
   EXPECT_THROW(run(untrained, "run"), ConfigError);
+}
+
+TEST(DistillClassifierNotices, ReuseThatSavesNoForwardSaysWhy) {
+  DistillClassifier chosen;
+  chosen.reuse_generator_batch = true;
+  EXPECT_TRUE(notices(chosen).empty());
+  const auto names = [&](const char* word) {
+    const auto found = notices(chosen);
+    return found.size() == 1 && found[0].find(word) != std::string::npos;
+  };
+  chosen.generator_batch = 8;
+  EXPECT_TRUE(names("generator_batch"));
+  chosen.generator_batch = 0;
+  chosen.replay.capacity = 1000;
+  EXPECT_TRUE(names("replay"));
+  chosen.augment.flip = true;
+  EXPECT_TRUE(names("augment"));
+  chosen.reuse_generator_batch = false;
+  EXPECT_TRUE(notices(chosen).empty());
+}
+
+TEST(DistillClassifierProblems, ReplayThatDoesNothingIsRefused) {
+  DistillClassifier chosen;
+  chosen.batch = 8;
+  chosen.replay.capacity = 7;
+  ASSERT_EQ(chosen.problems().size(), 1U);
+  EXPECT_EQ(chosen.problems()[0].field, "replay");
+  chosen.replay.capacity = 8;
+  EXPECT_TRUE(chosen.problems().empty());
+
+  chosen.replay.draw = curriculum::ReplayDraw::kCurriculum;
+  EXPECT_TRUE(chosen.problems().empty());
+  chosen.curriculum = curriculum::SelfPacedOptions{.granularity = curriculum::Granularity::kPerBatch};
+  EXPECT_EQ(chosen.problems().size(), 1U);
+  chosen.curriculum = curriculum::SelfPacedOptions{.pacing = curriculum::Pacing::kNone};
+  EXPECT_EQ(chosen.problems().size(), 1U);
+  chosen.curriculum = curriculum::ConstantOptions{};
+  EXPECT_EQ(chosen.problems().size(), 1U);
+  chosen.replay.capacity = 0;
+  EXPECT_TRUE(chosen.problems().empty()) << "there is no bank to draw from";
 }
 
 TEST_F(DataFree, ALossThatExplodesEndsTheRun) {

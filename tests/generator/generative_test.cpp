@@ -93,6 +93,61 @@ TEST_F(Generative, NeverTouchesTeacherOrStudent) {
   }
 }
 
+TEST_F(Generative, ModelsSeeAugmentedImagesFromAStreamOfItsOwn) {
+  auto choice = options();
+  SeedStreams plain_seeds(7), augmented_seeds(7);
+  auto made = testing::make_models("resnet8", "resnet8", plain_seeds);
+  GenerativeSynthesizer plain(choice, made, plain_seeds);
+  choice.augment = {.crop_padding = 2, .flip = true};
+  GenerativeSynthesizer augmented(choice, testing::make_models("resnet8", "resnet8", augmented_seeds), augmented_seeds);
+  const auto images = plain.improve({8, 0.5}).images;
+  const auto report = augmented.improve({8, 0.5});
+
+  SeedStreams again(7);
+  EXPECT_TRUE(report.images.equal(vision::augment(images, choice.augment, again.cpu_stream("augment.generator"))))
+      << "the same latents, then crops and flips";
+  torch::NoGradGuard no_grad;
+  const auto logits = made.teacher->forward((report.images - 0.3) / 0.4).logits;
+  EXPECT_LT((logits - report.teacher_logits).abs().max().item<double>(), 1e-4);
+
+  State state;
+  plain_seeds.save(StateWriter(state, "seeds."));
+  EXPECT_EQ(StateReader(state, "seeds.").text("names").find("augment"), std::string::npos)
+      << "a run without it has the state that it had before there was augmentation";
+}
+
+TEST_F(Generative, TheGradientPassesThroughTheAugmentation) {
+  auto choice = options();
+  choice.augment = {.crop_padding = 2, .flip = true, .mixup = 0.5};
+  choice.objective = {.one_hot = 1, .class_balance = 0, .batch_norm = 0};
+  GenerativeSynthesizer synthesizer(choice, models(), seeds_);
+  synthesizer.improve({8, 0});
+  double largest = 0;
+  for (const auto& parameter : synthesizer.network().parameters()) {
+    ASSERT_TRUE(parameter.grad().defined());
+    largest = std::max(largest, parameter.grad().abs().max().item<double>());
+  }
+  EXPECT_GT(largest, 0);
+}
+
+TEST_F(Generative, SavedAndLoadedItAugmentsTheSame) {
+  auto choice = options();
+  choice.augment = {.crop_padding = 2, .flip = true};
+  auto made = models();
+  GenerativeSynthesizer synthesizer(choice, made, seeds_);
+  synthesizer.improve({8, 0.5});
+  State state;
+  synthesizer.save(StateWriter(state, "g."));
+  seeds_.save(StateWriter(state, "seeds."));
+  const auto expected = synthesizer.improve({8, 0.5}).images;
+
+  SeedStreams other_seeds(7);
+  GenerativeSynthesizer other(choice, made, other_seeds);
+  other.load(StateReader(state, "g."));
+  other_seeds.load(StateReader(state, "seeds."));
+  EXPECT_TRUE(other.improve({8, 0.5}).images.equal(expected));
+}
+
 TEST_F(Generative, ImprovesItsOwnObjective) {
   auto made = models();
   GenerativeSynthesizer synthesizer(options(), made, seeds_);

@@ -5,6 +5,7 @@
 #include <memory>
 #include <set>
 
+#include "generator/objective.h"
 #include "tests/generator/synthesis_fixture.h"
 
 namespace drystill::generator {
@@ -49,6 +50,36 @@ TEST_F(Inversion, TheTeacherComesToSeeWhatItWasToldTo) {
   std::int64_t right = 0;
   for (std::int64_t i = 0; i < 20; ++i) right += classes[i].item<std::int64_t>() == i % 10 ? 1 : 0;
   EXPECT_GE(right, 18);
+}
+
+TEST_F(Inversion, TheGradientPassesThroughTheAugmentation) {
+  auto choice = options();
+  choice.start = Start::kNoise;
+  choice.steps = 1;
+  choice.target.kind = TargetKind::kNone;
+  choice.objective.one_hot = 1;
+  choice.optimizer = SgdOptions{.learning_rate = 0.01, .momentum = 0, .weight_decay = 0};
+  choice.augment = {.crop_padding = 3, .flip = true};
+  auto made = models();
+  InversionSynthesizer synthesizer(choice, made, seeds_);
+  const auto images = synthesizer.improve({4, 0}).images;
+
+  SeedStreams again(7);
+  const auto random = again.cpu_stream("generator.inversion");
+  auto pixels = torch::rand({4, 1, 32, 32}, random).requires_grad_(true);
+  const auto seen = vision::augment(pixels, choice.augment, random);
+  one_hot_loss(made.teacher->forward((seen - 0.3) / 0.4).logits).backward();
+  EXPECT_GT(pixels.grad().abs().max().item<double>(), 0);
+  const auto expected = (pixels.detach() - 0.01 * pixels.grad()).clamp(0, 1);
+  EXPECT_LT((images - expected).abs().max().item<double>(), 1e-6);
+}
+
+TEST_F(Inversion, ABlendOfTwoImagesHasNeithersTarget) {
+  InversionOptions choice;
+  choice.augment.mixup = 0.5;
+  EXPECT_EQ(choice.problems().size(), 1U);
+  choice.target.kind = TargetKind::kNone;
+  EXPECT_TRUE(choice.problems().empty());
 }
 
 TEST_F(Inversion, ReportsTheTeachersAnswerToTheFinishedImages) {

@@ -97,4 +97,34 @@ stand_in dpkg-query 'echo -n installed'
 expect 3 env -u DRYSTILL_SMOLLM2 -u DRYSTILL_SKIP_SMOLLM2 DRYSTILL_CACHE="$work/cache" \
   PATH="$work/other:$work/bin:$PATH" "$work/scripts/test.sh"
 grep --quiet 'DRYSTILL_SKIP_SMOLLM2=1' "$work/output" || fail "unclear refusal: $(cat "$work/output")"
+
+# quickstart.sh: the second call does not run again and says so, and that the configuration was edited in between.
+quick=$work/quickstart
+mkdir -p "$quick/scripts" "$quick/build/release/apps" "$quick/configs/vision/fashion_mnist"
+cp "$root/scripts/quickstart.sh" "$quick/scripts"
+printf '#!/bin/bash\n' >"$quick/scripts/build.sh"
+cat >"$quick/build/release/apps/drystill" <<'DRYSTILL'
+#!/bin/bash
+echo "$1" >>calls
+case $1 in
+  distill) mkdir -p "$4" && cp "$2" "$4/config.yaml" && echo '{"seconds": 60}' ;;
+  evaluate) echo '{"teacher_accuracy": 0.9, "accuracy": 0.8, "agreement": 0.85}' ;;
+  config) cat "$3" ;;
+esac
+DRYSTILL
+chmod 755 "$quick/scripts/build.sh" "$quick/build/release/apps/drystill"
+config=$quick/configs/vision/fashion_mnist/cudfkd_resnet8.yaml
+printf 'name: ""\nseed: 0\n' >"$config"
+expect 0 "$quick/scripts/quickstart.sh"
+grep --quiet 'Student *80.00 %' "$work/output" || fail "no result in: $(cat "$work/output")"
+! grep --quiet 'already done' "$work/output" || fail "the first call says that it was done"
+expect 0 "$quick/scripts/quickstart.sh"
+grep --quiet "already done on $(date +%Y)-.*; remove runs/quickstart to run again" "$work/output" ||
+  fail "the second call does not say that it only shows: $(cat "$work/output")"
+! grep --quiet 'has changed' "$work/output" || fail "nothing was edited: $(cat "$work/output")"
+printf 'name: ""\nseed: 1\n' >"$config"
+expect 0 "$quick/scripts/quickstart.sh"
+grep --quiet 'cudfkd_resnet8.yaml has changed since' "$work/output" && grep --quiet '^> seed: 1' "$work/output" ||
+  fail "the edited configuration goes unnoticed: $(cat "$work/output")"
+[[ $(grep --count distill "$quick/calls") == 1 ]] || fail "it ran again"
 echo "The set-up scripts behave."

@@ -102,6 +102,7 @@ TEST(RunFolder, ResumeContinues) {
   const auto folder = RunFolder::create(base / "a", OnExists::kResume, again);
   EXPECT_TRUE(folder.resumed());
   EXPECT_EQ(read_text(base / "a/command.txt"), "drystill distill a.yaml\ndrystill distill --resume a\n");
+  EXPECT_EQ(folder.first_command(), "drystill distill a.yaml");
   EXPECT_EQ(read_status(base / "a")->state, RunState::kRunning);
   EXPECT_EQ(read_status(base / "a")->step, 70);
   EXPECT_EQ(read_status(base / "a")->started, started);

@@ -74,16 +74,34 @@ TEST_F(ClassifierFile, AStateDictForPythonNeedsArchitectureAndInputFromTheConfig
 TEST_F(ClassifierFile, RefusesWhatDoesNotFit) {
   const auto wrong =
       refusal([&] { load_classifier({.architecture = "resnet20", .checkpoint = path()}, std::nullopt, generator(2)); });
-  EXPECT_NE(wrong.find("resnet8"), std::string::npos) << wrong;
+  EXPECT_EQ(wrong, "checkpoint: '" + path() +
+                       "' holds a resnet8, 'architecture' beside it asks for a resnet20; leave 'architecture' out, or "
+                       "name another file");
+  const auto missing = refusal([&] {
+    load_classifier({.architecture = "", .checkpoint = "none.pth"}, grey(), generator(2), "teacher.checkpoint");
+  });
+  EXPECT_TRUE(missing.starts_with("teacher.checkpoint: cannot read 'none.pth'")) << missing;
+  EXPECT_NE(missing.find("mend the path"), std::string::npos) << missing;
   ImageSpec more = grey();
   more.classes = 100;
   EXPECT_NE(refusal([&] {
               load_classifier({.architecture = "", .checkpoint = path()}, more, generator(2));
-            }).find("10 classes"),
+            }).find("10 classes, expected 100 (input.classes"),
             std::string::npos);
   ImageSpec shifted = grey();
   shifted.mean = {0.5};
   EXPECT_NE(refusal([&] { load_classifier({.architecture = "", .checkpoint = path()}, shifted, generator(2)); }), "");
+}
+
+TEST_F(ClassifierFile, WhatIsWrongInsideAFileIsSaidWithTheKeyThatNamesIt) {
+  io::TensorFile file = io::read_model(path());
+  file.tensors.erase("fc.weight");
+  io::write_model(path(), file);
+  const auto damaged = refusal([&] {
+    load_classifier({.architecture = "", .checkpoint = path()}, std::nullopt, generator(2), "teacher.checkpoint");
+  });
+  EXPECT_TRUE(damaged.starts_with("teacher.checkpoint: '" + path() + "' does not fit the model")) << damaged;
+  EXPECT_NE(damaged.find("'fc.weight'"), std::string::npos) << damaged;
 }
 
 TEST_F(ClassifierFile, HostileMetadataIsOneLine) {
