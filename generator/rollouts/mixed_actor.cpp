@@ -16,8 +16,9 @@ using Prompts = std::span<const std::vector<std::int64_t>>;
 
 }  // namespace
 
-LanguageMixedActor::LanguageMixedActor(language::ModelMixture teacher, const language::CausalLm& student)
-    : teacher_(std::move(teacher)), student_(student) {}
+LanguageMixedActor::LanguageMixedActor(language::ModelMixture teacher, const language::CausalLm& student,
+                                       const language::PromptEncoder& encoder)
+    : teacher_(std::move(teacher)), student_(student), encoder_(encoder), writable_(encoder.tokenizer()) {}
 
 std::vector<MixedActor::Mixed> LanguageMixedActor::write(Prompts teacher_prompts, Prompts student_prompts,
                                                          double teacher_share,
@@ -35,10 +36,14 @@ std::vector<MixedActor::Mixed> LanguageMixedActor::write(Prompts teacher_prompts
   std::vector<Mixed> mixed(teacher_prompts.size());
   std::size_t open = mixed.size();
   for (std::int64_t step = 0; step < options.max_new_tokens && open > 0; ++step) {
-    torch::Tensor teacher_logits = teacher.next_logits(), student_logits = student.next_logits();
+    const torch::Tensor teacher_logits = teacher.next_logits(), student_logits = student.next_logits();
     const std::int64_t words = std::min(teacher_logits.size(1), student_logits.size(1));
-    const torch::Tensor log_teacher = (teacher_logits.narrow(1, 0, words) / temperature).log_softmax(1);
-    const torch::Tensor log_student = (student_logits.narrow(1, 0, words) / temperature).log_softmax(1);
+    const auto log_probs = [&](const torch::Tensor& logits) {
+      torch::Tensor known = logits.narrow(1, 0, words);
+      writable_.restrict(known);
+      return (known / temperature).log_softmax(1);
+    };
+    const torch::Tensor log_teacher = log_probs(teacher_logits), log_student = log_probs(student_logits);
     const torch::Tensor log_mixture = at::logaddexp(log_teacher + std::log(std::max(teacher_share, 1e-30)),
                                                     log_student + std::log(std::max(1 - teacher_share, 1e-30)));
     std::vector<language::Draw> draws;
