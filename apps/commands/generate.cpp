@@ -88,6 +88,7 @@ void generate(const GenerateArguments& arguments, const Console& console) {
   language::GenerateContext context;
   context.prefix = loaded.before();
   context.batch = arguments.batch;
+  context.writable = language::WritableIds(tokenizer);
   context.decode = [&](std::span<const std::int64_t> ids) { return tokenizer.decode(ids, true); };
   if (stream) context.on_token = [&](const language::TokenEvent& event) { print_text(decoder.push(event.id)); };
   // On a terminal only: what a script reads from standard error should be about errors.

@@ -47,7 +47,8 @@ torch::Tensor written_by(const language::LanguageModel& loaded, const PruneArgum
   const std::int64_t more = arguments.tokens - 1;
   const language::InferenceEngine engine(*loaded.model, torch::kFloat32);
   const auto completions = language::generate(
-      engine, texts, {.max_new_tokens = more, .min_new_tokens = more, .temperature = 1, .seed = arguments.seed});
+      engine, texts, {.max_new_tokens = more, .min_new_tokens = more, .temperature = 1, .seed = arguments.seed},
+      {.writable = language::WritableIds(loaded.tokenizer)});
   torch::Tensor ids = at::empty({arguments.texts, arguments.tokens}, torch::kInt64);
   for (std::size_t i = 0; i < texts.size(); ++i) {
     texts[i].insert(texts[i].end(), completions[i].ids.begin(), completions[i].ids.end());

@@ -1,6 +1,7 @@
 #include "distiller/language/answers.h"
 
 #include "core/error.h"
+#include "core/stop_request.h"
 #include "language/datasets/records.h"
 
 namespace drystill::distiller {
@@ -29,6 +30,7 @@ double AnswerEvaluator::accepted_share(generator::Actor& writer) const {
       prompts_, {.max_new_tokens = options_.max_new_tokens, .temperature = 0, .stop_strings = options_.stop_strings});
   std::int64_t accepted = 0;
   for (std::size_t i = 0; i < items_.size(); ++i) {
+    if (const int signal = stop_requested()) throw Interrupted(signal);
     accepted += verifier_->check(encoder_.decode(written[i].tokens), items_[i]).accepted ? 1 : 0;
   }
   return static_cast<double>(accepted) / static_cast<double>(items_.size());

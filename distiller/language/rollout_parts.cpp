@@ -1,5 +1,8 @@
 #include "distiller/language/rollout_parts.h"
 
+#include <algorithm>
+#include <limits>
+
 #include "core/error.h"
 #include "generator/rollouts/mixture_actor.h"
 
@@ -9,6 +12,14 @@ namespace {
 language::ModelMixture authors_of(const LanguageLearner& learner, const language::CausalLm& student) {
   if (learner.teacher() != nullptr) return learner.teacher()->models();
   return language::alone(student);
+}
+
+// With two vocabularies nobody reads what another model wrote: it is translated.
+std::int64_t readable_words(const RunModels& models, const language::ModelMixture& authors) {
+  if (!models.shared_vocabulary) return std::numeric_limits<std::int64_t>::max();
+  std::int64_t words = models.student->options().vocab_size;
+  for (const language::CausalLm* author : authors.models) words = std::min(words, author->options().vocab_size);
+  return words;
 }
 
 // Whether what the teacher's head writes each token from is all that will be asked of it. The bank keeps tokens only,
@@ -29,18 +40,25 @@ RolloutParts::RolloutParts(const DistillLanguageModel& options, const RunModels&
       teacher_view_(options.teacher_view, teacher_encoder_),
       student_view_(options.student_view, student_encoder_, models.shared_vocabulary ? nullptr : &teacher_encoder_),
       authors_(authors_of(learner, *models.student)),
+      words_(readable_words(models, authors_)),
       teacher_moves_(learner.teacher() == nullptr || learner.teacher()->moves()),
-      student_actor_(*models.student, student_encoder_, models.dtype, options.rollout.sampling_batch,
-                     student.prefix().get()),
-      mixed_actor_(authors_, *models.student) {
+      student_actor_(*models.student, student_encoder_,
+                     {.dtype = models.dtype,
+                      .batch = options.rollout.sampling_batch,
+                      .prefix = student.prefix().get(),
+                      .words = words_}),
+      mixed_actor_(authors_, *models.student, student_encoder_) {
   if (authors_.models.size() == 1) {
-    auto actor = std::make_unique<generator::LanguageActor>(*authors_.models.front(), teacher_encoder_, models.dtype,
-                                                            options.rollout.sampling_batch, /*prefix=*/nullptr,
-                                                            teachers_states_serve(options, models));
+    auto actor = std::make_unique<generator::LanguageActor>(
+        *authors_.models.front(), teacher_encoder_,
+        generator::LanguageActorOptions{.dtype = models.dtype,
+                                        .batch = options.rollout.sampling_batch,
+                                        .keep_states = teachers_states_serve(options, models),
+                                        .words = words_});
     packed_teacher_ = actor.get();
     teacher_actor_ = std::move(actor);
   } else {
-    teacher_actor_ = std::make_unique<generator::MixtureActor>(authors_, teacher_encoder_);
+    teacher_actor_ = std::make_unique<generator::MixtureActor>(authors_, teacher_encoder_, words_);
   }
   if (std::holds_alternative<CachedTeacher>(options.teacher.weights)) return;  // its file is all that is read
   if (options.rollout.adversarial_prefix) {
@@ -97,8 +115,10 @@ void RolloutParts::add_adversary(const DistillLanguageModel& options, torch::Sca
   const auto text = generator::adversarial_start(*packed_teacher_, teacher_encoder_, adversarial.length, seeds);
   packed_teacher_->weights_changed();
   adversary_ = std::make_unique<generator::AdversarialPrefix>(adversarial, teacher, text);
-  prefixed_teacher_ = std::make_unique<generator::LanguageActor>(teacher, teacher_encoder_, dtype,
-                                                                 options.rollout.sampling_batch, &adversary_->prefix());
+  prefixed_teacher_ = std::make_unique<generator::LanguageActor>(
+      teacher, teacher_encoder_,
+      generator::LanguageActorOptions{
+          .dtype = dtype, .batch = options.rollout.sampling_batch, .prefix = &adversary_->prefix(), .words = words_});
 }
 
 void RolloutParts::student_changed() {

@@ -38,6 +38,7 @@ class RolloutParts {
   language::PromptEncoder teacher_encoder_, student_encoder_;
   language::View teacher_view_, student_view_;
   language::ModelMixture authors_;  // the teacher's models
+  std::int64_t words_;  // rows that every reader of what is written has
   bool teacher_moves_;
   std::unique_ptr<generator::Actor> teacher_actor_;
   generator::LanguageActor* packed_teacher_ = nullptr;          // the same, where it is a single model

@@ -190,11 +190,9 @@ DistillLanguageModel without_teacher(const TrainLanguageModel& options) {
 LanguageEvaluation evaluate(const LanguageEvaluationOptions& options, const language::ViewOptions& view,
                             const LoadedStudent& loaded, const EvaluationTeacher* teacher,
                             const generator::TextOpener& open_texts) {
-  constexpr std::int64_t kBatch = 64;
   const language::PromptEncoder encoder(loaded.tokenizer);
   const language::View student_view(view, encoder);
-  generator::LanguageActor writer(*loaded.student.model(), encoder, torch::kFloat32, kBatch,
-                                  loaded.student.prefix().get());
+  generator::LanguageActor writer(*loaded.student.model(), encoder, {.prefix = loaded.student.prefix().get()});
   return LanguageEvaluator(options, open_texts, student_view, encoder).evaluate(loaded.student, teacher, writer);
 }
 

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "core/error.h"
+#include "core/stop_request.h"
 #include "generator/rollouts/answer_text.h"
 #include "generator/rollouts/random_numbers.h"
 
@@ -94,6 +95,7 @@ void RolloutSource::verify(std::vector<Rollout>& rollouts) {
   std::vector<std::string> texts;
   std::int64_t accepted = 0;
   for (Rollout& rollout : rollouts) {
+    if (const int signal = stop_requested()) throw Interrupted(signal);
     const bool teachers = parts_.teacher_encoder != nullptr && !rollout.by_student;
     texts.push_back((teachers ? *parts_.teacher_encoder : parts_.encoder).decode(rollout.completion));
     Verdict verdict = verifier_->check(texts.back(), rollout.item);

@@ -65,7 +65,7 @@ class RolloutSource {
 
   // At least one rollout, of `count` in whole groups (one group at least), less what is left out: items that a view
   // cannot render, empty completions and, with Keep::kAccepted, what the verifier rejects. Throws RunError where twenty
-  // draws in a row left nothing.
+  // draws in a row left nothing; Interrupted where a signal asked to stop.
   std::vector<Rollout> draw(const RolloutRequest& request);
 
   // What the verifier accepted of the last draw, rejected completions included; nothing without a verifier.

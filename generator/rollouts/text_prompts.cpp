@@ -159,6 +159,11 @@ std::unique_ptr<PromptSource> make_text_prompts(const TextPrompts& options, cons
 }
 
 std::unique_ptr<PromptSource> make_dialogue_prompts(const DialoguePrompts& options, const PromptParts& parts) {
+  if (!parts.encoder.has_chat_template()) {
+    throw InputError("prompts 'dialogue': " + parts.encoder.tokenizer().source() +
+                     " has no chat template, in which the teacher would be asked for a message; use an "
+                     "instruction-tuned teacher, or the prompts 'text'");
+  }
   return std::make_unique<Dialogue>(options, Corpus(parts.open_texts(options.paths), parts.encoder), parts);
 }
 

@@ -19,6 +19,7 @@ class PromptEncoder {
 
   const Tokenizer& tokenizer() const { return tokenizer_; }
   std::optional<std::int64_t> beginning_of_text() const { return tokenizer_.bos(); }
+  bool has_chat_template() const { return template_.has_value(); }
   std::vector<std::int64_t> ordinary_tokens() const;  // every id that has a token and is not special
 
   std::vector<std::int64_t> text(std::string_view text) const;  // nothing around it

@@ -5,6 +5,7 @@ import pathlib
 import struct
 import tempfile
 
+from tiny_language_world import WORDS, write_model
 from tiny_world import drystill
 
 GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "golden" / "language"
@@ -56,11 +57,21 @@ def expect(name, result, code, *words):
         check(name, word in line, f"'{word}' is not in the message: {line}")
 
 
+def check_padding(folder):
+    """Rows of an embedding that no token stands for are never written: they would vanish from the text."""
+    model = write_model(folder / "padded", seed=1, words=WORDS + 131)
+    result = drystill("generate", model, "--prompt", "To be", "--raw", "--batch", "4", "--max-new-tokens", "32", "--json")
+    expect("generate with padding", result, 0)
+    for line in result.stdout.splitlines():
+        check("generate with padding", max(json.loads(line)["ids"]) < WORDS, line)
+
+
 def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         for family in FAMILIES:
             check_scores(family, folder)
+        check_padding(folder)
         llama = GOLDEN / "llama"
         bad = folder / "bad.jsonl"
         for text, words in (('{"ids": [1, 2]}\n[1]\n', ["bad.jsonl:2"]), ('{"ids": [1, 1.5]}', ["bad.jsonl:1", "1.5"]),

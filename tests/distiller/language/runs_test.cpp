@@ -167,6 +167,31 @@ TEST_F(LanguageRuns, EveryAuthorWrites) {
   }
 }
 
+// One tokenizer, embeddings padded to different sizes: nobody writes an id that the other cannot read.
+TEST_F(LanguageRuns, NoAuthorWritesPadding) {
+  for (const auto& [name, words] : std::map<std::string, std::int64_t>{{"less", 320}, {"more", 400}}) {
+    language::save_causal_lm(folder_ / name, *drystill::testing::padded_tiny_language_model(5, words));
+    drystill::testing::write_tiny_tokenizer(folder_ / name);
+  }
+  for (const auto& [teacher, student] : {std::pair("teacher", "more"), std::pair("more", "less")}) {
+    for (const auto author : {generator::Author::kTeacher, generator::Author::kStudent, generator::Author::kMixture,
+                              generator::Author::kTokenMixture}) {
+      auto with = options();
+      with.teacher.model = (folder_ / teacher).string();
+      with.student = {.from = (folder_ / student).string(), .layers = {}};
+      with.rollout.author = author;
+      with.rollout.mixture_per = generator::MixtureUnit::kSequence;
+      const std::string name = std::string(teacher) + "_by_" + std::string(enum_name(author));
+      EXPECT_EQ(run(with, name).loop.steps, 4);
+      synthesize(with, name + "_records", 16, 0);
+      std::ifstream in(folder_ / (name + "_records") / "records.jsonl");
+      for (std::string line; std::getline(in, line);) {
+        for (const std::int64_t id : nlohmann::json::parse(line)["completion"]) EXPECT_LT(id, 259) << name;
+      }
+    }
+  }
+}
+
 TEST_F(LanguageRuns, EveryPartCanBeTrained) {
   auto lora = options();
   lora.student.layers = {};

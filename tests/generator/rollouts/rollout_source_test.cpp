@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <csignal>
+#include <filesystem>
 #include <set>
 
+#include "core/stop_request.h"
 #include "tests/generator/rollouts/fakes.h"
 
 namespace drystill::generator {
@@ -261,6 +264,24 @@ TEST(RolloutSource, SaysWhyTheVerifierRejectedEverything) {
   } catch (const RunError& error) {
     EXPECT_NE(std::string(error.what()).find("differs from the reference"), std::string::npos) << error.what();
   }
+}
+
+// The signal comes while the completions are written: not one of them is verified.
+TEST(RolloutSource, StopsBeforeTheNextVerdict) {
+  const drystill::testing::TemporaryFolder folder;
+  const std::string file = (folder / "verified").string();
+  RolloutOptions options = checked(1);
+  options.verifier = CommandVerifier{.command = {"touch", file}, .allow = true};
+  World world(
+      options,
+      [](std::int64_t n, const Tokens& prompt) {
+        request_stop(SIGTERM);
+        return endless(n, prompt);
+      },
+      {}, kSums);
+  EXPECT_THROW(world.source->draw({.count = 4}), Interrupted);
+  request_stop(0);
+  EXPECT_FALSE(std::filesystem::exists(file));
 }
 
 TEST(RolloutSource, GoesOnWhereItWas) {
