@@ -29,10 +29,12 @@ struct Window {
   }
 };
 
-State snapshot(const LoopParts& parts, const Window& window, std::int64_t step) {
+// unfinished: the step is taken, but a signal came while it was being evaluated.
+State snapshot(const LoopParts& parts, const Window& window, std::int64_t step, bool unfinished) {
   State state;
   StateWriter writer(state);
   writer.integer("step", step);
+  writer.integer("unfinished", unfinished ? 1 : 0);
   window.save(writer.part("window"));
   parts.source.save(writer.part("source"));
   parts.learner.save(writer.part("learner"));
@@ -41,14 +43,19 @@ State snapshot(const LoopParts& parts, const Window& window, std::int64_t step) 
   return state;
 }
 
-std::int64_t restore(const LoopParts& parts, Window& window, const State& state) {
+struct Position {
+  std::int64_t step = 0;
+  bool unfinished = false;
+};
+
+Position restore(const LoopParts& parts, Window& window, const State& state) {
   const StateReader reader(state);
   window.load(reader.part("window"));
   parts.source.load(reader.part("source"));
   parts.learner.load(reader.part("learner"));
   parts.scheduler.load(reader.part("scheduler"));
   parts.seeds.load(reader.part("seeds"));
-  return reader.integer("step");
+  return {reader.integer("step"), reader.integer("unfinished") != 0};
 }
 
 // A threshold that every loss passes, or a mask on every token, gives all samples the weight 0: the run goes on and
@@ -91,9 +98,12 @@ RunResult run_loop(const LoopOptions& options, const LoopParts& parts) {
   const std::int64_t total = options.total_steps();
   Window window;
   std::int64_t step = 0;
+  bool unfinished = false;
   const auto newest = io::latest_checkpoint(parts.checkpoints);
   if (newest) {
-    step = restore(parts, window, io::load_checkpoint(*newest).state);
+    const Position position = restore(parts, window, io::load_checkpoint(*newest).state);
+    step = position.step;
+    unfinished = position.unfinished;
     parts.journal.truncate_after(step);
     parts.journal.info("resumed at step " + std::to_string(step));
   } else {
@@ -102,7 +112,7 @@ RunResult run_loop(const LoopOptions& options, const LoopParts& parts) {
   if (!newest && options.evaluate_start && parts.evaluate) parts.journal.record(0, "evaluation", parts.evaluate());
   std::int64_t saved_step = step;
   const auto save = [&] {
-    const State state = snapshot(parts, window, step);
+    const State state = snapshot(parts, window, step, unfinished);
     if (const std::string name = first_not_finite(state); !name.empty()) {
       throw diverged("'" + name + "' holds NaN or infinity after " + std::to_string(step) + " steps", saved_step);
     }
@@ -121,8 +131,30 @@ RunResult run_loop(const LoopOptions& options, const LoopParts& parts) {
   };
 
   RunResult result;
+  const auto finish_step = [&] {
+    const bool last = step == total;
+    if (parts.evaluate && (last || due(step, options.evaluate_every, options))) {
+      unfinished = true;
+      try {
+        result.last_evaluation = parts.evaluate();
+      } catch (const Interrupted&) {
+        save();
+        throw;
+      }
+      unfinished = false;
+      parts.journal.record(step, "evaluation", result.last_evaluation);
+      parts.progress.update(step, ProgressFields(result.last_evaluation.begin(), result.last_evaluation.end()));
+    }
+    if (parts.draw_samples && (last || due(step, options.sample_every, options))) parts.draw_samples(step);
+
+    const int signal = stop_requested();
+    if (last || signal != 0 || due(step, options.checkpoint_every, options)) save();
+    if (signal != 0 && !last) throw Interrupted(signal);
+  };
+
   bool warned = false;
   parts.progress.start(total, step);
+  if (unfinished) finish_step();
   while (step < total) {
     const curriculum::StagePlan plan = parts.scheduler.plan(step);
     const Batch batch = next_batch(plan);
@@ -155,17 +187,7 @@ RunResult run_loop(const LoopOptions& options, const LoopParts& parts) {
       }
       window = {};
     }
-    const bool last = step == total;
-    if (parts.evaluate && (last || due(step, options.evaluate_every, options))) {
-      result.last_evaluation = parts.evaluate();
-      parts.journal.record(step, "evaluation", result.last_evaluation);
-      parts.progress.update(step, ProgressFields(result.last_evaluation.begin(), result.last_evaluation.end()));
-    }
-    if (parts.draw_samples && (last || due(step, options.sample_every, options))) parts.draw_samples(step);
-
-    const int signal = stop_requested();
-    if (last || signal != 0 || due(step, options.checkpoint_every, options)) save();
-    if (signal != 0 && !last) throw Interrupted(signal);
+    finish_step();
   }
   parts.progress.finish();
   result.steps = step;

@@ -6,6 +6,8 @@
 #include <fstream>
 #include <limits>
 #include <sstream>
+#include <utility>
+#include <vector>
 
 #include "core/error.h"
 #include "core/stop_request.h"
@@ -89,6 +91,7 @@ class Loop : public ::testing::Test {
                                 .progress = *progress,
                                 .evaluate =
                                     [&] {
+                                      if (--evaluations_left_ == 0) throw Interrupted(SIGTERM);
                                       return Metrics{{"total", learner.total}};
                                     },
                                 .draw_samples = {},
@@ -109,6 +112,7 @@ class Loop : public ::testing::Test {
   }
 
   drystill::testing::TemporaryFolder folder_;
+  int evaluations_left_ = 0;          // until a signal ends one, from 1; 0: none
   std::int64_t interrupted_at_ = -1;  // step whose batch a signal keeps from being made
 };
 
@@ -151,6 +155,24 @@ TEST_F(Loop, SavesWhereASignalEndsTheMakingOfABatch) {
   interrupted_at_ = -1;
   Sum last;
   run(folder_ / "parts", last);
+  EXPECT_EQ(last.total, whole.total);
+  EXPECT_EQ(metrics(folder_ / "parts"), metrics(folder_ / "whole"));
+}
+
+TEST_F(Loop, AnEvaluationThatASignalEndsIsMadeWhenTheRunGoesOn) {
+  Sum whole;
+  run(folder_ / "whole", whole);
+  // At step 7, at 14, at 14 again, and at the last.
+  for (const auto& [evaluation, step] : std::vector<std::pair<int, int>>{{1, 7}, {2, 14}, {1, 14}, {4, 35}}) {
+    evaluations_left_ = evaluation;
+    Sum part;
+    EXPECT_THROW(run(folder_ / "parts", part), Interrupted) << step;
+    EXPECT_EQ(io::checkpoint_step(io::latest_checkpoint(folder_ / "parts" / "checkpoints").value()), step);
+  }
+  evaluations_left_ = 0;
+  Sum last;
+  const auto result = run(folder_ / "parts", last);
+  EXPECT_EQ(result.steps, 35);
   EXPECT_EQ(last.total, whole.total);
   EXPECT_EQ(metrics(folder_ / "parts"), metrics(folder_ / "whole"));
 }
