@@ -3,6 +3,7 @@
 #include "core/error.h"
 #include "core/threads.h"
 #include "distiller/language/cached_input.h"
+#include "distiller/language/context_limits.h"
 #include "distiller/language/evaluator.h"
 #include "distiller/language/learner.h"
 #include "distiller/language/rollout_parts.h"
@@ -66,7 +67,8 @@ TrainingResult run(const Task& task, const DistillLanguageModel& options, RunMod
     to_learn.cached_words = cache->facts().words;
   }
   LanguageLearner learner(to_learn, student, teacher_of(task, options, models, student), torch::kCPU);
-  RolloutParts rollouts(options, models, student, learner, environment.open_texts, seeds, task.learn_prompts);
+  RolloutParts rollouts(options, models, student, learner, environment.open_texts, seeds, environment.progress,
+                        task.learn_prompts);
   learner.on_step([&] { rollouts.student_changed(); });
   std::optional<CachedInput> cached_input;
   if (cache) cached_input.emplace(*cache, options.batch, options.longest, seeds);
@@ -84,7 +86,11 @@ TrainingResult run(const Task& task, const DistillLanguageModel& options, RunMod
                   .checkpoints = environment.folder / "checkpoints"};
   std::optional<LanguageEvaluator> evaluator;
   if (options.evaluation) {
-    evaluator.emplace(*options.evaluation, environment.open_texts, rollouts.student_view(), rollouts.student_encoder());
+    const bool compares = learner.teacher() != nullptr && models.shared_vocabulary;
+    const auto read = context_limits(compares ? learner.teacher()->models() : language::ModelMixture{}, 0, student);
+    check_window(*options.evaluation, read);
+    evaluator.emplace(*options.evaluation, environment.open_texts, rollouts.student_view(), rollouts.student_encoder(),
+                      read.student);
     parts.evaluate = [&] {
       std::optional<EvaluationTeacher> teacher;
       if (const auto* models_now = learner.teacher(); models_now != nullptr && models.shared_vocabulary) {
@@ -144,7 +150,10 @@ LanguageEvaluation evaluate(const LanguageEvaluationOptions& options, const lang
   const language::PromptEncoder encoder(loaded.tokenizer);
   const language::View student_view(view, encoder);
   generator::LanguageActor writer(*loaded.student.model(), encoder, {.prefix = loaded.student.prefix().get()});
-  return LanguageEvaluator(options, open_texts, student_view, encoder).evaluate(loaded.student, teacher, writer);
+  const auto limits = context_limits(teacher ? teacher->models : language::ModelMixture{}, 0, loaded.student);
+  check_window(options, limits);
+  return LanguageEvaluator(options, open_texts, student_view, encoder, limits.student)
+      .evaluate(loaded.student, teacher, writer);
 }
 
 }  // namespace
