@@ -7,16 +7,22 @@
 namespace drystill::distiller {
 
 AnswerEvaluator::AnswerEvaluator(const AnswerEvaluationOptions& options, const std::vector<std::string>& texts,
-                                 const language::View& view, const language::PromptEncoder& encoder)
+                                 const language::View& view, const language::PromptEncoder& encoder, std::int64_t room)
     : options_(options), encoder_(encoder), verifier_(generator::make_verifier(options.verifier)) {
   for (const std::string& text : texts) {
     for (language::Record& record : language::parse_records(text, options.path)) {
       if (options.limit > 0 && std::ssize(items_) == options.limit) break;
-      language::Item item{.fields = std::move(record), .tokens = {}};
+      language::Item item{.fields = std::move(record.fields), .tokens = {}, .origin = std::move(record.origin)};
       auto prompt = view.prompt(item);
       if (!prompt) {
-        throw InputError(options.path + ": record " + std::to_string(items_.size() + 1) +
-                         " lacks a text that the student's view names, or its prompt is empty");
+        throw InputError(item.origin +
+                         ": the record lacks a text that the student's view names, or its prompt is empty");
+      }
+      if (std::ssize(*prompt) + options.max_new_tokens > room) {
+        throw InputError(item.origin + ": the prompt has " + std::to_string(prompt->size()) +
+                         " tokens; with max_new_tokens " + std::to_string(options.max_new_tokens) + " of answers '" +
+                         options.name + "' it passes the student's " + std::to_string(room) +
+                         " positions; shorten one of them");
       }
       items_.push_back(std::move(item));
       prompts_.push_back(std::move(*prompt));

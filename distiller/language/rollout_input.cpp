@@ -41,7 +41,8 @@ RolloutInput::RolloutInput(const RolloutInputOptions& options, generator::Rollou
       bank_(options.replay) {}
 
 // Both views' prompts, and of the completion as much as fits behind the longer one. Rollouts that a view cannot render
-// are left out: nobody in their group was right, say, and the teacher was to see a sibling.
+// are left out: nobody in their group was right, say, and the teacher was to see a sibling. So are those whose prompt
+// fills `longest`.
 RolloutInput::Rendered RolloutInput::render(const std::vector<generator::Rollout>& rollouts) const {
   Rendered rendered;
   for (const generator::Rollout& rollout : rollouts) {
@@ -145,6 +146,8 @@ void RolloutInput::refill(const curriculum::StagePlan& plan) {
     if (const auto accepted = rollouts_.accepted_share()) newest_.emplace_back("accepted", *accepted);
 
     Rendered rendered = render(drawn);
+    const std::int64_t all = std::ssize(drawn) + rollouts_.left_out();
+    newest_.emplace_back("left_out", share(all - std::ssize(rendered.sequences), all));
     if (rendered.sequences.empty()) continue;
     const bool keeps_all = rollout_plan.window_low <= 0 && rollout_plan.window_high >= 1;
     std::vector<double> divergences;

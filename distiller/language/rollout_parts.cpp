@@ -14,6 +14,10 @@ language::ModelMixture authors_of(const LanguageLearner& learner, const language
   return language::alone(student);
 }
 
+std::int64_t adversarial_length(const DistillLanguageModel& options) {
+  return options.rollout.adversarial_prefix ? options.rollout.adversarial_prefix->length : 0;
+}
+
 // With two vocabularies nobody reads what another model wrote: it is translated.
 std::int64_t readable_words(const RunModels& models, const language::ModelMixture& authors) {
   if (!models.shared_vocabulary) return std::numeric_limits<std::int64_t>::max();
@@ -34,12 +38,13 @@ bool teachers_states_serve(const DistillLanguageModel& options, const RunModels&
 
 RolloutParts::RolloutParts(const DistillLanguageModel& options, const RunModels& models, const LanguageStudent& student,
                            const LanguageLearner& learner, const generator::TextOpener& open_texts, SeedStreams& seeds,
-                           bool learn_prompts)
+                           Progress& progress, bool learn_prompts)
     : teacher_encoder_(models.teacher_tokenizer),
       student_encoder_(models.student_tokenizer),
       teacher_view_(options.teacher_view, teacher_encoder_),
       student_view_(options.student_view, student_encoder_, models.shared_vocabulary ? nullptr : &teacher_encoder_),
       authors_(authors_of(learner, *models.student)),
+      limits_(context_limits(authors_, adversarial_length(options), student)),
       words_(readable_words(models, authors_)),
       teacher_moves_(learner.teacher() == nullptr || learner.teacher()->moves()),
       student_actor_(*models.student, student_encoder_,
@@ -48,6 +53,7 @@ RolloutParts::RolloutParts(const DistillLanguageModel& options, const RunModels&
                       .prefix = student.prefix().get(),
                       .words = words_}),
       mixed_actor_(authors_, *models.student, student_encoder_) {
+  check_longest(options.longest, limits_);
   if (authors_.models.size() == 1) {
     auto actor = std::make_unique<generator::LanguageActor>(
         *authors_.models.front(), teacher_encoder_,
@@ -82,7 +88,10 @@ RolloutParts::RolloutParts(const DistillLanguageModel& options, const RunModels&
                            .student_view = student_view_,
                            .encoder = student_encoder_,
                            .seeds = seeds,
-                           .teacher_encoder = models.shared_vocabulary ? nullptr : &teacher_encoder_});
+                           .teacher_encoder = models.shared_vocabulary ? nullptr : &teacher_encoder_,
+                           .teacher_room = limits_.teacher,
+                           .student_room = limits_.student,
+                           .progress = &progress});
   std::optional<TwoTokenizers> tokenizers;
   if (!models.shared_vocabulary) {
     tokenizers.emplace(TwoTokenizers{teacher_encoder_.tokenizer(), student_encoder_.tokenizer(),

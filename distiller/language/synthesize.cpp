@@ -93,7 +93,7 @@ SynthesizedText synthesize_text(const DistillLanguageModel& options, const TextS
                                 make_language_teacher(options.teacher.weights, models.teachers, student), device);
   DistillLanguageModel without_bank = options;
   without_bank.replay = {};
-  RolloutParts rollouts(without_bank, models, student, learner, open_texts, seeds);
+  RolloutParts rollouts(without_bank, models, student, learner, open_texts, seeds, progress);
 
   const std::int64_t k = std::min(request.top_k, learner.words());
   std::optional<TeacherCacheFacts> facts;

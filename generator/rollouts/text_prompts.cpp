@@ -51,8 +51,10 @@ class FileRecords final : public PromptSource {
     std::vector<Draft> drafts;
     for (std::int64_t i = 0; i < count; ++i) {
       const auto& record = records_[order_.next()];
-      Draft draft{.item = {.fields = record, .tokens = {}}, .completion = {}, .greedy_tokens = 0};
-      if (const auto completion = record.find("completion"); completion != record.end()) {
+      Draft draft{.item = {.fields = record.fields, .tokens = {}, .origin = record.origin},
+                  .completion = {},
+                  .greedy_tokens = 0};
+      if (const auto completion = record.fields.find("completion"); completion != record.fields.end()) {
         draft.completion = encoder_.completion(completion->second);
       }
       drafts.push_back(std::move(draft));

@@ -111,6 +111,33 @@ TEST(RolloutInput, LearnsPromptsWhereAsked) {
   EXPECT_TRUE(nobody.calls.empty());
 }
 
+// The second record's prompt alone fills `longest`.
+TEST(RolloutInput, CountsWhatItLeavesOut) {
+  const language::PromptEncoder encoder = generator::testing::tiny_encoder();
+  SeedStreams seeds(1);
+  FakeActor nobody(generator::testing::endless);
+  const language::View view({.chat = false}, encoder);
+  const generator::FilePrompts file{"sums.jsonl"};
+  const auto open = generator::testing::texts(
+      {"{\"prompt\": \"1+1=\", \"completion\": \"2\"}\n{\"prompt\": \"1+1+1=\", \"completion\": \"3\"}\n"});
+  generator::RolloutSource rollouts(
+      {.prompts = file, .author = generator::Author::kFixed},
+      {.prompts = make_prompt_source(
+           file, {.encoder = encoder, .teacher = nobody, .open_texts = open, .completion_length = 8, .seeds = seeds}),
+       .teacher = nobody,
+       .student = nobody,
+       .teacher_view = view,
+       .student_view = view,
+       .encoder = encoder,
+       .seeds = seeds});
+  RolloutInput input({.batch = 1, .draw = 2, .longest = 6}, rollouts, view, view, {}, seeds);
+  EXPECT_EQ(input.next({}).sequences.size(), 1U);
+  const Metrics metrics = input.take_metrics();
+  const auto left_out = std::ranges::find(metrics, "left_out", [](const auto& metric) { return metric.first; });
+  ASSERT_NE(left_out, metrics.end());
+  EXPECT_EQ(left_out->second, 0.5);
+}
+
 TEST(RolloutInput, GoesThroughADrawAsOftenAsAsked) {
   SiblingWorld world({"3", "2", "4", "5"}, 4);
   RolloutInput input({.batch = 2, .draw = 4, .passes = 3}, world.rollouts, world.student_view, world.student_view, {},

@@ -395,6 +395,43 @@ TEST(LanguageOptions, NameWhatDoesNotGoTogether) {
   EXPECT_FALSE(EnsembleTeacher{}.problems().empty());
 }
 
+// Rotary positions never end: a run that goes beyond those that a model knows would not fail by itself.
+TEST_F(LanguageRuns, NamesTextsLongerThanAModelsContext) {
+  auto shorter = drystill::testing::tiny_transformer();
+  shorter.max_positions = 100;
+  language::save_causal_lm(folder_ / "short", *drystill::testing::tiny_language_model(shorter, 3));
+  drystill::testing::write_tiny_tokenizer(folder_ / "short");
+  const auto error_of = [&](const DistillLanguageModel& options, const std::string& name) -> std::string {
+    try {
+      run(options, "run_" + name);
+    } catch (const ConfigError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  auto teacher = options();
+  teacher.teacher.model = (folder_ / "short").string();
+  teacher.student = {.from = (folder_ / "teacher").string(), .layers = {}};
+  teacher.longest = 102;
+  EXPECT_EQ(error_of(teacher, "teacher"),
+            "longest: is 102, but the teacher has 100 positions for it; set it to at most 101");
+  teacher.longest = 101;
+  EXPECT_EQ(error_of(teacher, "fits"), "");
+  auto student = options();
+  student.longest = 514;
+  EXPECT_EQ(error_of(student, "student"),
+            "longest: is 514, but the student has 512 positions for it; set it to at most 513");
+  student.student.layers = {};
+  student.trainable = KvPrefixParameters{.length = 8, .frozen = 1, .text = "text"};
+  student.longest = 506;
+  EXPECT_EQ(error_of(student, "prefix"),
+            "longest: is 506, but the student has 504 positions for it; set it to at most 505");
+  auto window = teacher;
+  window.evaluation = LanguageEvaluationOptions{.texts = {"held-out"}, .window = 102, .windows = 1};
+  EXPECT_EQ(error_of(window, "window"),
+            "evaluation.window: is 102, but the teacher has 100 positions for it; set it to at most 101");
+}
+
 TEST_F(LanguageRuns, RefusesWhatDoesNotFit) {
   auto missing = options();
   missing.teacher.model = (folder_ / "nothing").string();
