@@ -10,8 +10,10 @@
 
 #include "apps/commands.h"
 #include "apps/console.h"
+#include "apps/help.h"
 #include "apps/version.h"
 #include "core/error.h"
+#include "core/stop_request.h"
 
 namespace drystill::apps {
 namespace {
@@ -71,12 +73,8 @@ int run_command_line(int argc, char** argv) {
   app.fallthrough();
   app.add_flag("--json", console.json, "results as JSON on standard output");
   app.add_flag("-q,--quiet", console.quiet, "no progress bar");
-  app.footer(
-      "Examples\n"
-      "  drystill distill configs/vision/fashion_mnist/cudfkd_resnet8.yaml --set seed=1\n"
-      "  drystill evaluate runs/cudfkd_resnet8\n"
-      "Exit codes: 0 ok, 1 run failed, 2 usage or configuration, 3 input missing or unfit, 4 diverged,\n"
-      "5 out of memory, 128+n stopped by signal n");
+  set_examples(app, {"distill configs/vision/fashion_mnist/cudfkd_resnet8.yaml --set seed=1",
+                     "evaluate runs/cudfkd_resnet8", "generate MODEL --prompt 'Name three colours.'", "VERB --help"});
   add_run_verbs(app, console);
   add_synthesize(app, console);
   add_evaluate(app, console);
@@ -90,6 +88,11 @@ int run_command_line(int argc, char** argv) {
   add_config(app, console);
   add_list(app, console);
   add_doctor(app, console);
+
+  // Verbs that look at the request between two pieces of work. The others simply end by the signal.
+  for (const char* verb : {"distill", "train", "synthesize", "generate", "score", "prune"}) {
+    app.get_subcommand(verb)->preparse_callback([](std::size_t) { install_stop_handlers(); });
+  }
 
   try {
     return parse_and_run(app, argc, argv);
@@ -106,8 +109,10 @@ int run_command_line(int argc, char** argv) {
   } catch (const c10::Error& error) {
     // LibTorch's allocator for the CPU has no exception type of its own.
     const std::string text = error.what_without_backtrace();
-    const bool memory = text.find("not enough memory") != std::string::npos;
-    return fail(memory ? ExitCode::kOutOfMemory : ExitCode::kFailed, text.substr(0, text.find('\n')));
+    if (text.find("DefaultCPUAllocator") != std::string::npos) {
+      return fail(ExitCode::kOutOfMemory, "out of memory; lower `batch`");
+    }
+    return fail(ExitCode::kFailed, text.substr(0, text.find('\n')));
   } catch (const std::filesystem::filesystem_error& error) {
     return fail(ExitCode::kInput, error.what());
   } catch (const std::exception& error) {

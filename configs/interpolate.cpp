@@ -149,7 +149,11 @@ class Interpolator {
     const std::string name = argument.substr(0, comma);
     if (name.empty() || name.find('=') != std::string::npos) throw BadReference{"'${env:...}' needs a variable's name"};
     if (const char* value = std::getenv(name.c_str())) return escape_references(value);
-    if (comma != std::string::npos) return argument.substr(comma + 1);
+    const std::string otherwise = comma == std::string::npos ? "" : argument.substr(comma + 1);
+    if (otherwise.starts_with('?')) {
+      throw BadReference{"the environment variable " + in_quotes(name) + " is not set; " + otherwise.substr(1)};
+    }
+    if (comma != std::string::npos) return otherwise;
     throw BadReference{"the environment variable " + in_quotes(name) + " is not set (or write ${env:" + name +
                        ",default})"};
   }

@@ -27,6 +27,12 @@ std::vector<std::string> names_of(const std::vector<OptionField>& fields) {
   return names;
 }
 
+// Whether an error was reported at the node or inside it.
+bool has_reported(const Node& node) {
+  return node.is_reported || std::ranges::any_of(node.items, has_reported) ||
+         std::ranges::any_of(node.entries, [](const Entry& entry) { return has_reported(entry.value); });
+}
+
 class Reader {
  public:
   Reader(Diagnostics& diagnostics, Origins* origins) : diagnostics_(diagnostics), origins_(origins) {}
@@ -168,7 +174,7 @@ class Reader {
       }
     }
     // Rules over several fields make sense only where each field does.
-    if (diagnostics_.count() == errors_before) report_problems(node, ref, path);
+    if (diagnostics_.count() == errors_before && !has_reported(node)) report_problems(node, ref, path);
   }
 
   void report_unknown_keys(const Node& node, const std::vector<OptionField>& fields, const OptionType* variant,

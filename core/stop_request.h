@@ -3,7 +3,7 @@
 namespace drystill {
 
 // SIGINT and SIGTERM ask a run to save and stop; the loop looks here between two steps. A second SIGINT kills at once.
-// The handlers are installed by `main` only: a library never takes signals from its host.
+// The handlers are installed by the program only: a library never takes signals from its host.
 void install_stop_handlers();
 
 // The signal that asked to stop, or 0.

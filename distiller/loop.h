@@ -40,6 +40,7 @@ struct StepReport {
 class InputSource {
  public:
   virtual ~InputSource() = default;
+  // Interrupted leaves the source and its random streams where the same call, made again, gives the same batch.
   virtual Batch next(const curriculum::StagePlan& plan) = 0;
   // What became of the batch; a replay bank updates its weights.
   virtual void observe(const Batch&, const StepReport&) {}
@@ -78,8 +79,8 @@ struct RunResult {
 };
 
 // Runs from the newest valid checkpoint, or from step 0, to the end: plan, batch, step, observe, journal. Vision and
-// language share it. Throws DivergedError as soon as a loss is NaN or infinite (nothing is saved after it), Interrupted
-// after saving when a signal asked to stop.
+// language share it. Throws DivergedError as soon as a loss is NaN or infinite, or what would be saved is (nothing is
+// saved after it), Interrupted after saving when a signal asked to stop.
 RunResult run_loop(const LoopOptions& options, const LoopParts& parts);
 
 }  // namespace drystill::distiller

@@ -64,16 +64,18 @@ struct LoopOptions {
 
   std::int64_t total_steps() const { return epochs * epoch_steps; }
 
+  static constexpr double kMost = 1e9;  // the product of two fits into 64 bits
+
   template <class Field>
   void visit(Field&& field) {
-    field("epochs", epochs, "length of the run", at_least(1));
-    field("epoch_steps", epoch_steps, "student steps an epoch", at_least(1));
+    field("epochs", epochs, "length of the run", between(1, kMost));
+    field("epoch_steps", epoch_steps, "student steps an epoch", between(1, kMost));
     field("evaluate_every", evaluate_every, "epochs between evaluations on real held-out data; 0: only at the end",
-          at_least(0));
+          between(0, kMost));
     field("evaluate_start", evaluate_start, "evaluate before the first step as well");
-    field("checkpoint_every", checkpoint_every, "epochs between checkpoints; 0: only at the end", at_least(0));
+    field("checkpoint_every", checkpoint_every, "epochs between checkpoints; 0: only at the end", between(0, kMost));
     field("keep_checkpoints", keep_checkpoints, "newest checkpoints kept", at_least(1));
-    field("sample_every", sample_every, "epochs between image grids; 0: only at the end", at_least(0));
+    field("sample_every", sample_every, "epochs between image grids; 0: only at the end", between(0, kMost));
     field("log_every", log_every, "steps between lines of training metrics", at_least(1));
   }
   bool operator==(const LoopOptions&) const = default;

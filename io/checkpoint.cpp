@@ -142,6 +142,12 @@ Checkpoint load_checkpoint(const fs::path& checkpoint) {
   return result;
 }
 
+std::int64_t checkpoint_step(const fs::path& checkpoint) {
+  const auto name = parse_name(checkpoint);
+  if (!name) throw InputError(quote(checkpoint.string()) + ": no checkpoint; its name must be step_<number>");
+  return name->step;
+}
+
 std::optional<fs::path> latest_checkpoint(const fs::path& folder) {
   for (const Candidate& candidate : candidates(folder)) {
     if (is_valid(candidate.path, ManifestCheck::kContents)) return candidate.path;

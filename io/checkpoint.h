@@ -30,6 +30,9 @@ std::filesystem::path save_checkpoint(const std::filesystem::path& folder, std::
 // Reads one checkpoint and compares every file with the manifest. InputError names the file that is missing or damaged.
 Checkpoint load_checkpoint(const std::filesystem::path& checkpoint);
 
+// The step that a checkpoint's name says.
+std::int64_t checkpoint_step(const std::filesystem::path& checkpoint);
+
 // The newest undamaged checkpoint of `folder`, or nothing. Unfinished and damaged ones are passed over.
 std::optional<std::filesystem::path> latest_checkpoint(const std::filesystem::path& folder);
 

@@ -97,6 +97,7 @@ RunFolder::RunFolder(RunFolder&& other) noexcept
     : path_(std::move(other.path_)),
       lock_(std::exchange(other.lock_, -1)),
       resumed_(other.resumed_),
+      made_(other.made_),
       started_(std::move(other.started_)) {}
 
 RunFolder::~RunFolder() {
@@ -109,13 +110,15 @@ RunFolder RunFolder::create(const fs::path& wanted, OnExists policy, const RunFa
   if (path.has_parent_path() && !fs::create_directories(path.parent_path(), error) && error) {
     throw_folder_error(path.parent_path(), error.value());
   }
-  if (!make_folder(path)) {
+  bool made = make_folder(path);
+  if (!made) {
     if (!fs::is_directory(path)) throw InputError(path.string() + " is a file, expected a folder for the run");
     const bool is_run = is_run_folder(path);
     if (is_run && policy == OnExists::kResume) return resume(path, facts);
     if (is_run || !holds_nothing(path)) {
       if (policy == OnExists::kNew) {
         path = make_numbered_folder(path);
+        made = true;
       } else if (is_run) {
         throw ConfigError("the run folder " + path.string() +
                           " exists; use --on-exists resume to continue it, --on-exists new for a new one beside it");
@@ -127,6 +130,7 @@ RunFolder RunFolder::create(const fs::path& wanted, OnExists policy, const RunFa
   RunFolder folder(path, lock_folder(path));
   // Between the look and the lock another process may have begun a run here.
   if (is_run_folder(path)) throw RunError("the run folder " + path.string() + " was taken by another process just now");
+  folder.made_ = made;
   folder.begin(facts);
   return folder;
 }
@@ -181,6 +185,19 @@ void RunFolder::set_status(RunState state, std::int64_t step, std::string_view m
                      {"started", started_}, {"updated", utc_now()},
                      {"message", message}};
   io::write_file(path_ / "status.json", pretty(json));
+}
+
+bool RunFolder::remove_if_unused() {
+  std::error_code error;
+  const bool measured = fs::exists(metrics()) && fs::file_size(metrics(), error) > 0;
+  if (resumed_ || measured || !fs::is_empty(checkpoints(), error) || !fs::is_empty(samples(), error)) return false;
+  std::vector<fs::path> files = {path_ / kLockName};
+  for (const auto& entry : fs::directory_iterator(path_, error)) {
+    if (!entry.path().filename().string().starts_with('.')) files.push_back(entry.path());
+  }
+  for (const fs::path& file : files) fs::remove_all(file, error);
+  if (made_) fs::remove(path_, error);
+  return true;
 }
 
 bool is_run_folder(const fs::path& path) {

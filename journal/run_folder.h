@@ -37,7 +37,7 @@ struct RunFacts {
 
 struct RunStatus {
   RunState state = RunState::kRunning;
-  std::int64_t step = 0;
+  std::int64_t step = 0;  // of the end, or of the checkpoint that a resumed run would go on from
   std::int64_t pid = 0;
   std::string started;  // UTC, 2026-01-31T12:00:00Z; the first start of this run
   std::string updated;
@@ -84,6 +84,10 @@ class RunFolder {
 
   void set_status(RunState state, std::int64_t step, std::string_view message = {});
 
+  // Takes back the run that `create` began, so that its folder is free again, where it has saved nothing: no metric, no
+  // checkpoint, no sample. True where it did; the object is of no use then.
+  bool remove_if_unused();
+
  private:
   RunFolder(std::filesystem::path path, int lock) : path_(std::move(path)), lock_(lock) {}
   void begin(const RunFacts& facts);
@@ -92,6 +96,7 @@ class RunFolder {
   std::filesystem::path path_;
   int lock_ = -1;  // file descriptor that holds the lock
   bool resumed_ = false;
+  bool made_ = false;  // the folder itself, not only its content
   std::string started_;
 };
 

@@ -2,6 +2,7 @@
 # scripts/test.sh [CTEST ARGUMENT...]: sets up what is missing, builds everything with assertions on and warnings as
 # errors, and runs the whole test suite. Fails when anything fails; ctest's closing lines come last.
 #
+#   DRYSTILL_CMAKE_ARGS=-DDRYSTILL_PEER_PYTHON=PYTHON   with the tests in which PYTHON reads what we write (docs/setup.md)
 #   DRYSTILL_SKIP_SMOLLM2=1   without the tests against SmolLM2, which is fetched for them (98 MB, once)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

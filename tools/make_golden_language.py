@@ -11,11 +11,13 @@
     loss, gradient.<parameter>          mean cross entropy of the next token, every fifth gradient entry (some models)
 lora_<name>/                            an adapter of <name> as `peft` writes it, with expected.safetensors: logits
 llama.gguf, qwen2.gguf, gpt2.gguf       the same models as llama.cpp's converter would write them
+small_<name>.gguf, .safetensors         one layer of other kinds: ids, and logits computed in float32
 """
 import argparse
 import copy
 import pathlib
 import shutil
+import tempfile
 
 import gguf
 import torch
@@ -40,10 +42,21 @@ MODELS = {
     "gpt2": dict(model_type="gpt2", vocab_size=96, n_embd=32, n_layer=2, n_head=4, n_positions=64, bos_token_id=1,
                  eos_token_id=2),
 }
+SMALL = dict(vocab_size=32, hidden_size=16, intermediate_size=24, num_hidden_layers=1, num_attention_heads=2,
+             num_key_value_heads=1, max_position_embeddings=16384, bos_token_id=1, eos_token_id=2, pad_token_id=0)
+SMALL_MODELS = {
+    # As all published models of this scaling have it, except for the factor.
+    "llama3": dict(model_type="llama", tie_word_embeddings=True,
+                   rope_parameters=dict(rope_type="llama3", rope_theta=500000.0, factor=8.0, low_freq_factor=1.0,
+                                        high_freq_factor=4.0, original_max_position_embeddings=8192), **SMALL),
+    "linear": dict(model_type="llama", tie_word_embeddings=False,
+                   rope_parameters=dict(rope_type="linear", rope_theta=10000.0, factor=4.0), **SMALL),
+    "qwen3": dict(model_type="qwen3", tie_word_embeddings=True, rms_norm_eps=1e-6, head_dim=16, **SMALL),
+}
 WITH_GRADIENTS = ("llama", "qwen3", "gpt2")
 
 
-def make(name, settings, folder):
+def random_model(name, settings):
     torch.manual_seed(sum(map(ord, name)))
     settings = dict(settings)
     config = AutoConfig.for_model(settings.pop("model_type"), **settings)
@@ -55,6 +68,11 @@ def make(name, settings, folder):
             else:
                 parameter.normal_(0, 0.25)
             parameter.copy_(parameter.bfloat16().float())
+    return model
+
+
+def make(name, settings, folder):
+    model = random_model(name, settings)
     shutil.rmtree(folder, ignore_errors=True)
     copy.deepcopy(model).to(torch.bfloat16).save_pretrained(folder)  # a copy: this rounds the rotary frequencies too
     (folder / "generation_config.json").unlink(missing_ok=True)
@@ -106,6 +124,7 @@ def make_lora(name, targets, folder, models):
 
 
 LLAMA_PARTS = {"input_layernorm": "attn_norm", "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k",
+               "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm",
                "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output",
                "post_attention_layernorm": "ffn_norm", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
                "mlp.down_proj": "ffn_down"}
@@ -127,6 +146,33 @@ def neighbouring_pairs(weight, heads):  # `permute` of llama.cpp's converter
     return weight.reshape(heads, 2, weight.shape[0] // heads // 2, *weight.shape[1:]).swapaxes(1, 2).reshape(weight.shape)
 
 
+def llama3_factors(rope, head_dim):  # `generate_extra_tensors` of llama.cpp's converter
+    wavelengths = 2 * torch.pi * rope["rope_theta"] ** (torch.arange(0, head_dim, 2) / head_dim)
+    low, high, context = rope["low_freq_factor"], rope["high_freq_factor"], rope["original_max_position_embeddings"]
+    smooth = ((context / wavelengths - low) / (high - low)).clamp(0, 1)
+    return 1 / ((1 - smooth) / rope["factor"] + smooth)
+
+
+def add_rope(writer, config):
+    rope = config.rope_parameters
+    writer.add_rope_freq_base(rope["rope_theta"])
+    if rope["rope_type"] == "linear":
+        writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
+        writer.add_rope_scaling_factor(rope["factor"])
+    elif rope["rope_type"] == "llama3":
+        writer.add_tensor("rope_freqs.weight", llama3_factors(rope, config.head_dim).float().numpy())
+
+
+def make_small(name, settings, folder):
+    model = random_model(name, settings)
+    ids = torch.randint(3, SMALL["vocab_size"], (1, 48))
+    with torch.no_grad():
+        save_file({"ids": ids, "logits": model(ids).logits}, folder / f"small_{name}.safetensors")
+    with tempfile.TemporaryDirectory() as saved:
+        copy.deepcopy(model).to(torch.bfloat16).save_pretrained(f"{saved}/{name}")
+        make_gguf(name, folder / f"small_{name}.gguf", pathlib.Path(saved))
+
+
 def make_gguf(name, path, models):
     config = AutoConfig.from_pretrained(models / name)
     arch = config.model_type
@@ -141,7 +187,10 @@ def make_gguf(name, path, models):
     else:
         writer.add_head_count_kv(config.num_key_value_heads)
         writer.add_layer_norm_rms_eps(config.rms_norm_eps)
-        writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
+        if getattr(config, "head_dim", None) and config.head_dim * config.num_attention_heads != config.hidden_size:
+            writer.add_key_length(config.head_dim)
+            writer.add_value_length(config.head_dim)
+        add_rope(writer, config)
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)
     for key, tensor in load_file(models / name / "model.safetensors").items():
@@ -173,6 +222,8 @@ def main():
     make_lora("gpt2", ["c_attn", "mlp.c_proj"], arguments.out / "lora_gpt2", arguments.out)
     for name in ("llama", "qwen2", "gpt2"):
         make_gguf(name, arguments.out / f"{name}.gguf", arguments.out)
+    for name, settings in SMALL_MODELS.items():
+        make_small(name, settings, arguments.out)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 
 #include "apps/commands.h"
 #include "apps/console.h"
+#include "apps/help.h"
 #include "configs/run_config.h"
 
 namespace drystill::apps {
@@ -28,6 +29,10 @@ void add_config(CLI::App& app, const Console& console) {
   auto arguments = std::make_shared<ConfigArguments>();
   CLI::App* verb = app.add_subcommand("config", "show, check or describe configurations");
   verb->require_subcommand(1);
+  // Before `show` and the others are added: they take it over.
+  set_examples(*verb, {"config check configs/language/smollm2_half.yaml",
+                       "config show configs/vision/fashion_mnist/cudfkd_resnet8.yaml --origin",
+                       "config schema > drystill.schema.json"});
 
   CLI::App* show = verb->add_subcommand("show", "every value after base files and --set, ready to run again");
   add_file(show, arguments);

@@ -6,6 +6,7 @@
 
 #include "apps/commands.h"
 #include "apps/console.h"
+#include "apps/help.h"
 #include "core/error.h"
 #include "io/model_file.h"
 #include "io/quote.h"
@@ -86,6 +87,8 @@ void add_convert(CLI::App& app, const Console& console) {
       ->check(CLI::IsMember({"keep", "float32", "bfloat16", "float16"}))
       ->capture_default_str();
   verb->add_flag("--force", arguments->force, "replace OUT where it exists");
+  set_examples(*verb, {"convert SmolLM2-135M-Instruct.Q4_1.gguf smollm2 --dtype bfloat16",
+                       "convert teacher.safetensors teacher.pth"});
   verb->callback([arguments, &console] { convert(*arguments, console); });
 }
 

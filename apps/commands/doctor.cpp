@@ -11,6 +11,7 @@
 
 #include "apps/commands.h"
 #include "apps/console.h"
+#include "apps/help.h"
 #include "apps/version.h"
 #include "core/error.h"
 #include "kernels/cpu/capability.h"
@@ -81,6 +82,7 @@ void doctor(const Console& console) {
 
 void add_doctor(CLI::App& app, const Console& console) {
   CLI::App* verb = app.add_subcommand("doctor", "versions, devices, BLAS, threads, disk; a fix line per problem");
+  set_examples(*verb, {"doctor", "doctor --json"});
   verb->callback([&console] { doctor(console); });
 }
 

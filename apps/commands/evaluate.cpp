@@ -7,6 +7,7 @@
 
 #include "apps/commands.h"
 #include "apps/console.h"
+#include "apps/help.h"
 #include "configs/run_config.h"
 #include "core/device.h"
 #include "core/error.h"
@@ -160,6 +161,8 @@ void add_evaluate(CLI::App& app, const Console& console) {
   verb->add_option("--model", arguments->model,
                    "evaluate this model (a file; of language models a folder or .gguf) instead of the run's");
   verb->add_option("--set", arguments->sets, "change one value: a.b=c; may be repeated")->allow_extra_args(false);
+  set_examples(*verb, {"evaluate runs/cudfkd_resnet8",
+                       "evaluate configs/language/smollm2_half.yaml --model runs/smollm2_half/student"});
   verb->callback([arguments, &console] { evaluate(*arguments, console); });
 }
 

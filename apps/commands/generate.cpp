@@ -9,8 +9,10 @@
 
 #include "apps/commands.h"
 #include "apps/console.h"
+#include "apps/help.h"
 #include "apps/language_arguments.h"
 #include "core/error.h"
+#include "core/progress.h"
 #include "language/chat/chat_template.h"
 #include "language/sampling/sampler.h"
 #include "language/tokenizer/load_tokenizer.h"
@@ -35,6 +37,20 @@ std::vector<std::int64_t> prompt_ids(const language::Tokenizer& tokenizer, const
   }
   const language::ChatMessage message{"user", arguments.prompt};
   return language::encode_chat(tokenizer, {&message, 1}, {.add_generation_prompt = true});
+}
+
+// Said in the command line's words, which the library cannot know.
+void check_prompt(const std::vector<std::int64_t>& prompt, const LoadedEngine& loaded,
+                  const language::SamplingOptions& sampling) {
+  if (prompt.empty()) throw InputError("--prompt: is empty, and the model has no token that begins a text");
+  const auto* prefix = loaded.before();
+  const std::int64_t before = prefix == nullptr ? 0 : loaded.engine.start(*prefix).length();
+  const std::int64_t size = std::ssize(prompt) + before, positions = loaded.engine.options().max_positions;
+  if (sampling.max_new_tokens <= positions - size) return;
+  throw InputError("--prompt: has " + std::to_string(size) + " tokens" + (before > 0 ? " with the prefix" : "") +
+                   "; with --max-new-tokens " + std::to_string(sampling.max_new_tokens) + " it passes the model's " +
+                   std::to_string(positions) + " positions; lower --max-new-tokens" +
+                   (size < positions ? " to " + std::to_string(positions - size) : "") + " or shorten the prompt");
 }
 
 void print_text(std::string_view text) {
@@ -65,14 +81,19 @@ void generate(const GenerateArguments& arguments, const Console& console) {
   const language::Tokenizer tokenizer = language::load_tokenizer(arguments.model.model);
   const LoadedEngine loaded = load_engine(arguments.model);
   const std::vector<std::vector<std::int64_t>> prompts(arguments.batch, prompt_ids(tokenizer, arguments));
+  check_prompt(prompts.front(), loaded, arguments.sampling);
 
   const bool stream = arguments.batch == 1 && !console.json;
   language::StreamingDecoder decoder(tokenizer, true);
   language::GenerateContext context;
   context.prefix = loaded.before();
   context.batch = arguments.batch;
+  context.writable = language::WritableIds(tokenizer);
   context.decode = [&](std::span<const std::int64_t> ids) { return tokenizer.decode(ids, true); };
   if (stream) context.on_token = [&](const language::TokenEvent& event) { print_text(decoder.push(event.id)); };
+  // On a terminal only: what a script reads from standard error should be about errors.
+  const auto progress = make_stderr_progress(console.quiet || !style_for_stderr(false).terminal);
+  if (!stream) context.progress = progress.get();
   const auto start = std::chrono::steady_clock::now();
   const auto completions = language::generate(loaded.engine, prompts, arguments.sampling, context);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -90,12 +111,15 @@ void generate(const GenerateArguments& arguments, const Console& console) {
 void add_generate(CLI::App& app, const Console& console) {
   auto arguments = std::make_shared<GenerateArguments>();
   language::SamplingOptions& sampling = arguments->sampling;
-  CLI::App* verb = app.add_subcommand("generate", "text sampled from a language model; --json: one line a sample");
+  CLI::App* verb = app.add_subcommand("generate", "text sampled from a language model");
   add_language_model_arguments(*verb, arguments->model);
   verb->add_option("--prompt", arguments->prompt, "what is asked, or, of a base model, what the text begins with")
       ->required();
   verb->add_flag("--raw", arguments->raw, "go on from the prompt itself, without the model's chat template");
-  verb->add_option("--batch", arguments->batch, "samples of the one prompt")->check(CLI::Range(1, 4096));
+  verb->add_option(
+          "--batch", arguments->batch,
+          "samples of the one prompt, made side by side and printed when all have ended; 1: printed as it is written")
+      ->check(CLI::Range(1, 4096));
   verb->add_option("--max-new-tokens", sampling.max_new_tokens, "tokens sampled at most")->capture_default_str();
   verb->add_option("--min-new-tokens", sampling.min_new_tokens, "no end before this many tokens");
   verb->add_option("--temperature", sampling.temperature, "0: the most likely token")->capture_default_str();
@@ -105,6 +129,12 @@ void add_generate(CLI::App& app, const Console& console) {
   verb->add_option("--stop", sampling.stop_strings, "text that ends a sample; may be repeated")
       ->allow_extra_args(false);
   verb->add_option("--seed", sampling.seed, "of the random numbers")->capture_default_str();
+  set_examples(*verb, {"generate MODEL --prompt 'Name three colours.' --temperature 0",
+                       "generate MODEL --prompt 'Once upon a time' --raw --batch 4 --max-new-tokens 64 --json"});
+  verb->footer(
+      "With --json one object a sample, a line each: text, ids, log_probabilities, finish_reason (stop_id,\n"
+      "stop_string, loop or length), tokens_per_second (of all samples together).\n\n" +
+      verb->get_footer());
   verb->callback([arguments, &console] { generate(*arguments, console); });
 }
 

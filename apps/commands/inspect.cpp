@@ -6,6 +6,7 @@
 
 #include "apps/commands.h"
 #include "apps/console.h"
+#include "apps/help.h"
 #include "io/model_file.h"
 #include "journal/table.h"
 
@@ -60,6 +61,7 @@ void add_inspect(CLI::App& app, const Console& console) {
   CLI::App* verb = app.add_subcommand(
       "inspect", "tensors, types and metadata of a .safetensors, .gguf, .pth or .pt file or a Hugging Face folder");
   verb->add_option("file", *path, "model file or folder")->required();
+  set_examples(*verb, {"inspect models/fashion_mnist_resnet20.safetensors", "inspect MODEL.gguf --json"});
   verb->callback([path, &console] { inspect(*path, console); });
 }
 

@@ -7,6 +7,7 @@
 
 #include "apps/commands.h"
 #include "apps/console.h"
+#include "apps/help.h"
 #include "core/error.h"
 #include "distiller/options.h"
 #include "vision/architectures.h"
@@ -111,6 +112,7 @@ void add_list(CLI::App& app, const Console& console) {
   verb->add_option("kind", *kind, "methods, models, datasets, losses or presets")
       ->required()
       ->check(CLI::IsMember({"methods", "models", "datasets", "losses", "presets"}));
+  set_examples(*verb, {"list presets", "list methods --json"});
   verb->callback([kind, &console] { console.result(names_of(*kind)); });
 }
 

@@ -11,6 +11,7 @@
 
 #include "apps/commands.h"
 #include "apps/console.h"
+#include "apps/help.h"
 #include "apps/language_arguments.h"
 #include "core/error.h"
 #include "core/progress.h"
@@ -46,7 +47,8 @@ torch::Tensor written_by(const language::LanguageModel& loaded, const PruneArgum
   const std::int64_t more = arguments.tokens - 1;
   const language::InferenceEngine engine(*loaded.model, torch::kFloat32);
   const auto completions = language::generate(
-      engine, texts, {.max_new_tokens = more, .min_new_tokens = more, .temperature = 1, .seed = arguments.seed});
+      engine, texts, {.max_new_tokens = more, .min_new_tokens = more, .temperature = 1, .seed = arguments.seed},
+      {.writable = language::WritableIds(loaded.tokenizer)});
   torch::Tensor ids = at::empty({arguments.texts, arguments.tokens}, torch::kInt64);
   for (std::size_t i = 0; i < texts.size(); ++i) {
     texts[i].insert(texts[i].end(), completions[i].ids.begin(), completions[i].ids.end());
@@ -103,6 +105,7 @@ void add_prune(CLI::App& app, const Console& console) {
   verb->add_option("--tokens", arguments->tokens, "tokens of each")->check(CLI::Range(2, 4096))->capture_default_str();
   verb->add_option("--seed", arguments->seed, "of the texts")->check(CLI::NonNegativeNumber)->capture_default_str();
   verb->add_option("--threads", arguments->threads, "CPU threads; 0: all")->check(CLI::Range(0, 1024));
+  set_examples(*verb, {"prune MODEL --keep 15", "prune MODEL --keep 15 --texts 16 --out smaller"});
   verb->callback([arguments, &console] { prune(*arguments, console); });
 }
 

@@ -7,6 +7,7 @@
 
 #include "apps/commands.h"
 #include "apps/console.h"
+#include "apps/help.h"
 #include "io/atomic_file.h"
 
 namespace drystill::apps {
@@ -45,6 +46,7 @@ void add_report(CLI::App& app, const Console& console) {
   verb->add_option("runs", arguments->runs, "run folders")->required();
   verb->add_option("-o,--out", arguments->out, "file to write; default RUN/report.html, report.html for several runs");
   verb->add_flag("--markdown", arguments->markdown, "Markdown on standard output instead");
+  set_examples(*verb, {"report runs/cudfkd_resnet8", "report runs/seed_0 runs/seed_1 -o seeds.html"});
   verb->callback([arguments, &console] { report(*arguments, console); });
 }
 

@@ -9,6 +9,7 @@
 
 #include "apps/commands.h"
 #include "apps/console.h"
+#include "apps/help.h"
 #include "apps/version.h"
 #include "configs/run_config.h"
 #include "core/error.h"
@@ -16,6 +17,7 @@
 #include "core/threads.h"
 #include "distiller/classifier_runs.h"
 #include "distiller/language/runs.h"
+#include "io/checkpoint.h"
 #include "journal/journal.h"
 #include "journal/run_folder.h"
 #include "language/datasets/text_files.h"
@@ -43,11 +45,18 @@ std::unique_ptr<distiller::PreparedRun> prepare(const distiller::RunConfig& conf
   return std::visit([&](const auto& options) { return distiller::prepare(options, inputs); }, config);
 }
 
-// Runs, and leaves the outcome in status.json whatever happens.
+bool is_users_mistake(const std::exception& exception) {
+  const auto* error = dynamic_cast<const Error*>(&exception);
+  return error != nullptr && (error->code() == ExitCode::kUsage || error->code() == ExitCode::kInput);
+}
+
+// Runs, and leaves the outcome in status.json whatever happens; but where a mistake of the user's ends the run before
+// it has anything to show, the folder is taken back: the corrected command would find it in its way.
 distiller::TrainingResult run_and_record(const distiller::RunConfig& config, journal::RunFolder& folder,
                                          const distiller::RunEnvironment& environment) {
   const auto leave = [&](journal::RunState state, const char* message) {
-    folder.set_status(state, journal::read_status(folder.path()).value_or(journal::RunStatus{}).step, message);
+    const auto newest = io::latest_checkpoint(folder.checkpoints());
+    folder.set_status(state, newest ? io::checkpoint_step(*newest) : 0, message);
   };
   try {
     auto result = prepare(config, environment.inputs())->run(environment);
@@ -60,7 +69,7 @@ distiller::TrainingResult run_and_record(const distiller::RunConfig& config, jou
     leave(journal::RunState::kDiverged, error.what());
     throw;
   } catch (const std::exception& error) {
-    leave(journal::RunState::kFailed, error.what());
+    if (!is_users_mistake(error) || !folder.remove_if_unused()) leave(journal::RunState::kFailed, error.what());
     throw;
   }
 }
@@ -159,7 +168,7 @@ void run_verb(const std::vector<std::string>& tasks, const RunArguments& argumen
 }
 
 void add_run_verb(CLI::App& app, const Console& console, const char* name, const std::vector<std::string>& tasks,
-                  const char* description) {
+                  const char* description, std::initializer_list<std::string_view> examples) {
   auto arguments = std::make_shared<RunArguments>();
   CLI::App* verb = app.add_subcommand(name, description);
   verb->add_option("config", arguments->config, "configuration file (YAML)");
@@ -169,6 +178,7 @@ void add_run_verb(CLI::App& app, const Console& console, const char* name, const
   verb->add_option("--on-exists", arguments->on_exists, "where the run folder exists: error (default), resume or new")
       ->check(CLI::IsMember({"error", "resume", "new"}));
   verb->add_flag("--dry-run", arguments->dry_run, "load models and data, show what would run, write nothing and stop");
+  set_examples(*verb, examples);
   verb->callback([arguments, &console, tasks] { run_verb(tasks, *arguments, console); });
 }
 
@@ -176,9 +186,13 @@ void add_run_verb(CLI::App& app, const Console& console, const char* name, const
 
 void add_run_verbs(CLI::App& app, const Console& console) {
   add_run_verb(app, console, "distill", {"distill_classifier", "distill_language_model"},
-               "a student from a teacher, without its training data");
+               "a student from a teacher, without its training data",
+               {"distill configs/vision/fashion_mnist/cudfkd_resnet8.yaml --set seed=1",
+                "distill --resume runs/cudfkd_resnet8"});
   add_run_verb(app, console, "train", {"train_classifier", "train_language_model"},
-               "a classifier or language model on real data: a teacher, or a student to compare");
+               "a classifier or language model on real data: a teacher, or a student to compare",
+               {"train configs/vision/fashion_mnist/teacher_resnet20.yaml",
+                "train configs/language/worlds/markov_teacher.yaml --out runs/markov"});
 }
 
 }  // namespace drystill::apps

@@ -3,17 +3,18 @@
 
 #include <CLI/CLI.hpp>
 #include <cmath>
-#include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <numeric>
-#include <optional>
 
 #include "apps/commands.h"
 #include "apps/console.h"
+#include "apps/help.h"
 #include "apps/language_arguments.h"
+#include "apps/text_lines.h"
 #include "core/error.h"
 #include "core/stop_request.h"
+#include "io/quote.h"
 #include "language/tokenizer/load_tokenizer.h"
 
 namespace drystill::apps {
@@ -29,7 +30,8 @@ struct ScoreArguments {
 std::vector<std::int64_t> ids_of_line(const std::string& line, const std::string& place) {
   const auto parsed = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
   if (!parsed.is_object() || !parsed.contains("ids") || !parsed["ids"].is_array()) {
-    throw InputError(place + R"(: expected one {"ids": [...]} a line)");
+    throw InputError(place + R"(: expected one {"ids": [...]} a line, got )" +
+                     (line.empty() ? "an empty line" : io::quote(line)));
   }
   std::vector<std::int64_t> ids;
   for (const auto& id : parsed["ids"]) {
@@ -50,31 +52,53 @@ std::vector<float> scores_of(const LoadedEngine& loaded, const std::vector<std::
   }
 }
 
+// Tokens, and the line they come from.
+struct PlacedIds {
+  std::vector<std::int64_t> ids;
+  std::string place;
+};
+
+void print_scores(const LoadedEngine& loaded, const PlacedIds& line, const Console& console) {
+  if (const int signal = stop_requested()) throw Interrupted(signal);
+  const std::vector<float> log_probs = scores_of(loaded, line.ids, line.place);
+  if (console.json) {
+    console.print(nlohmann::ordered_json{{"ids", line.ids}, {"log_probabilities", log_probs}}.dump());
+    return;
+  }
+  const double sum = std::accumulate(log_probs.begin(), log_probs.end(), 0.0);
+  const double mean = log_probs.empty() ? 0 : -sum / static_cast<double>(log_probs.size());
+  console.print(fmt::format("{}  tokens {}  log-probability {:.4f}  perplexity {:.4f}", line.place, line.ids.size(),
+                            sum, std::exp(mean)));
+}
+
+void score_texts(const ScoreArguments& arguments, const Console& console) {
+  TextLines lines(arguments.text_file);
+  const language::Tokenizer tokenizer = language::load_tokenizer(arguments.model.model);
+  const LoadedEngine loaded = load_engine(arguments.model);
+  std::string line;
+  while (lines.next(line)) {
+    print_scores(loaded, {tokenizer.encode(line, {.add_special = true}), lines.place()}, console);
+  }
+}
+
+// Reads the whole file first: a damaged line is found before anything is printed.
+void score_ids(const ScoreArguments& arguments, const Console& console) {
+  TextLines lines(arguments.ids_file);
+  std::vector<PlacedIds> all;
+  std::string line;
+  while (lines.next(line)) all.push_back({ids_of_line(line, lines.place()), lines.place()});
+  const LoadedEngine loaded = load_engine(arguments.model);
+  for (const PlacedIds& ids : all) print_scores(loaded, ids, console);
+}
+
 void score(const ScoreArguments& arguments, const Console& console) {
   if (arguments.text_file.empty() == arguments.ids_file.empty()) {
     throw ConfigError("score: expected one of --text FILE and --ids FILE");
   }
-  const std::string& path = arguments.text_file.empty() ? arguments.ids_file : arguments.text_file;
-  std::ifstream file(path);
-  if (!file) throw InputError(path + ": cannot be read");
-  std::optional<language::Tokenizer> tokenizer;
-  if (!arguments.text_file.empty()) tokenizer = language::load_tokenizer(arguments.model.model);
-  const LoadedEngine loaded = load_engine(arguments.model);
-
-  std::string line;
-  for (std::int64_t number = 1; std::getline(file, line); ++number) {
-    if (const int signal = stop_requested()) throw Interrupted(signal);
-    const std::string place = path + ":" + std::to_string(number);
-    const auto ids = tokenizer ? tokenizer->encode(line, {.add_special = true}) : ids_of_line(line, place);
-    const std::vector<float> log_probs = scores_of(loaded, ids, place);
-    if (console.json) {
-      console.print(nlohmann::ordered_json{{"ids", ids}, {"log_probabilities", log_probs}}.dump());
-    } else {
-      const double sum = std::accumulate(log_probs.begin(), log_probs.end(), 0.0);
-      const double mean = log_probs.empty() ? 0 : -sum / static_cast<double>(log_probs.size());
-      console.print(fmt::format("{}  tokens {}  log-probability {:.4f}  perplexity {:.4f}", place, ids.size(), sum,
-                                std::exp(mean)));
-    }
+  if (arguments.ids_file.empty()) {
+    score_texts(arguments, console);
+  } else {
+    score_ids(arguments, console);
   }
 }
 
@@ -84,8 +108,13 @@ void add_score(CLI::App& app, const Console& console) {
   auto arguments = std::make_shared<ScoreArguments>();
   CLI::App* verb = app.add_subcommand("score", "log-probabilities a language model gives to each token of texts");
   add_language_model_arguments(*verb, arguments->model);
-  verb->add_option("--text", arguments->text_file, "file with a text a line");
-  verb->add_option("--ids", arguments->ids_file, R"(file with one {"ids": [...]} a line)");
+  verb->add_option(
+      "--text", arguments->text_file,
+      "file with a text a line; - is standard input. The tokenizer's own special tokens (BOS) are always put "
+      "around each line");
+  verb->add_option("--ids", arguments->ids_file,
+                   R"(file with one {"ids": [...]} a line, scored as they are; - is standard input)");
+  set_examples(*verb, {"score MODEL --text poems.txt", "score MODEL --ids tokens.jsonl --json"});
   verb->callback([arguments, &console] { score(*arguments, console); });
 }
 

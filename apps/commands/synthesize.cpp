@@ -8,6 +8,7 @@
 
 #include "apps/commands.h"
 #include "apps/console.h"
+#include "apps/help.h"
 #include "configs/run_config.h"
 #include "core/error.h"
 #include "core/progress.h"
@@ -58,6 +59,8 @@ void add_synthesize(CLI::App& app, const Console& console) {
       ->check(CLI::PositiveNumber);
   verb->add_flag("--logits", arguments->logits, "also the teacher's likeliest words: a file for `weights: cached`");
   verb->add_option("--k", arguments->k, "words a token; default: loss.divergence.k")->check(CLI::PositiveNumber);
+  set_examples(*verb, {"synthesize run.yaml -o text --count 1000",
+                       "synthesize run.yaml -o cache --logits --k 100 --count 20000"});
   verb->callback([arguments, &console] { synthesize(*arguments, console); });
 }
 

@@ -1,14 +1,12 @@
 // drystill tokenize: text into token ids, one line of text at a time.
 #include <CLI/CLI.hpp>
-#include <filesystem>
-#include <fstream>
-#include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "apps/commands.h"
 #include "apps/console.h"
-#include "core/error.h"
+#include "apps/help.h"
+#include "apps/text_lines.h"
 #include "io/quote.h"
 #include "language/tokenizer/load_tokenizer.h"
 #include "language/tokenizer/utf8.h"
@@ -42,25 +40,16 @@ std::string pieces_text(const language::Tokenizer& tokenizer, const std::vector<
   return text;
 }
 
-void tokenize_lines(std::istream& input, const TokenizeArguments& arguments, const Console& console) {
+void tokenize(const TokenizeArguments& arguments, const Console& console) {
+  TextLines lines(arguments.text);
   const language::Tokenizer tokenizer = language::load_tokenizer(arguments.model);
   const language::EncodeOptions options{.allow_special = arguments.special, .add_special = arguments.special};
   std::string line;
-  while (std::getline(input, line)) {
+  while (lines.next(line)) {
     const auto ids = tokenizer.encode(line, options);
     const std::string text = console.json ? nlohmann::json{{"ids", ids}}.dump() : pieces_text(tokenizer, ids);
     console.print(text);
   }
-  if (input.bad()) throw InputError("cannot read the text of " + io::quote(arguments.text));
-}
-
-void tokenize(const TokenizeArguments& arguments, const Console& console) {
-  if (arguments.text == "-") return tokenize_lines(std::cin, arguments, console);
-  std::ifstream file(arguments.text, std::ios::binary);
-  if (!file || std::filesystem::is_directory(arguments.text)) {
-    throw InputError("cannot read " + io::quote(arguments.text) + "; expected a text file, or - for standard input");
-  }
-  tokenize_lines(file, arguments, console);
 }
 
 }  // namespace
@@ -71,7 +60,9 @@ void add_tokenize(CLI::App& app, const Console& console) {
   verb->add_option("model", arguments->model, "Hugging Face folder, its tokenizer.json, or .gguf file")->required();
   verb->add_option("--text", arguments->text, "text file; - is standard input")->required();
   verb->add_flag("--special", arguments->special,
-                 "special tokens in the text become their ids, and the tokenizer's own (BOS) are put around each line");
+                 "special tokens in the text become their ids, and the tokenizer's own (BOS) are put around each line "
+                 "(left out without this flag; `score` always puts them)");
+  set_examples(*verb, {"tokenize MODEL --text poems.txt --json", "tokenize MODEL --special --text - < prompt.txt"});
   verb->callback([arguments, &console] { tokenize(*arguments, console); });
 }
 

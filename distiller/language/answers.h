@@ -15,9 +15,10 @@ namespace drystill::distiller {
 class AnswerEvaluator {
  public:
   // texts: the content of options.path. `encoder` outlives the evaluator. InputError where a record cannot be read, or
-  // the view lacks a text of it, naming the file.
+  // the view lacks a text of it, or where prompt and answer pass `room` tokens, naming file and line.
   AnswerEvaluator(const AnswerEvaluationOptions& options, const std::vector<std::string>& texts,
-                  const language::View& view, const language::PromptEncoder& encoder);
+                  const language::View& view, const language::PromptEncoder& encoder,
+                  std::int64_t room = std::numeric_limits<std::int64_t>::max());
 
   // Share of the records whose greedy answer the verifier accepts. No random numbers are drawn.
   double accepted_share(generator::Actor& writer) const;

@@ -120,10 +120,11 @@ TextEvaluation TextEvaluator::evaluate(const LanguageStudent& student, const Eva
 }
 
 LanguageEvaluator::LanguageEvaluator(const LanguageEvaluationOptions& options, const generator::TextOpener& open_texts,
-                                     const language::View& view, const language::PromptEncoder& encoder) {
+                                     const language::View& view, const language::PromptEncoder& encoder,
+                                     std::int64_t room) {
   if (!options.texts.empty()) texts_.emplace(options, open_texts(options.texts), encoder.tokenizer());
   for (const AnswerEvaluationOptions& set : options.answers) {
-    answers_.emplace_back(set, open_texts({set.path}), view, encoder);
+    answers_.emplace_back(set, open_texts({set.path}), view, encoder, room);
   }
 }
 

@@ -57,9 +57,9 @@ struct LanguageEvaluation {
 // Everything that `evaluation` asks for.
 class LanguageEvaluator {
  public:
-  // view: the student's. `encoder` outlives the evaluator.
+  // view: the student's. `encoder` outlives the evaluator. room: tokens that fit the student.
   LanguageEvaluator(const LanguageEvaluationOptions& options, const generator::TextOpener& open_texts,
-                    const language::View& view, const language::PromptEncoder& encoder);
+                    const language::View& view, const language::PromptEncoder& encoder, std::int64_t room);
 
   // teacher: null where there is none. writer: the student, as it answers.
   LanguageEvaluation evaluate(const LanguageStudent& student, const EvaluationTeacher* teacher,

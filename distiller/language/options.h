@@ -158,6 +158,11 @@ struct DistillLanguageModel {
 inline std::vector<Problem> DistillLanguageModel::problems() const {
   const bool top_k = loss.divergence.support == kernels::TokenSupport::kTeacherTopK;
   const bool uses_divergence = loss.divergence_weight > 0;
+  if (rollout.author != generator::Author::kFixed && loss.skip_first >= rollout.sampling.max_new_tokens) {
+    return {{"loss", "masks every token: `skip_first` is " + std::to_string(loss.skip_first) +
+                         ", and a completion has at most " + std::to_string(rollout.sampling.max_new_tokens) +
+                         " (rollout.sampling.max_new_tokens)"}};
+  }
   if (std::holds_alternative<CachedTeacher>(teacher.weights)) {
     if (uses_divergence && !top_k) {
       return {{"loss", "needs `divergence.support: teacher_top_k` with a cached teacher: its file has no other words"}};

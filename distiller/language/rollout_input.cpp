@@ -35,12 +35,14 @@ RolloutInput::RolloutInput(const RolloutInputOptions& options, generator::Rollou
       student_view_(student_view),
       teacher_(std::move(teacher)),
       adversary_(adversary),
+      seeds_(seeds),
       replay_draws_(seeds.cpu_stream("replay.draw")),
       pass_order_(seeds.cpu_stream("rollouts.passes")),
       bank_(options.replay) {}
 
 // Both views' prompts, and of the completion as much as fits behind the longer one. Rollouts that a view cannot render
-// are left out: nobody in their group was right, say, and the teacher was to see a sibling.
+// are left out: nobody in their group was right, say, and the teacher was to see a sibling. So are those whose prompt
+// fills `longest`.
 RolloutInput::Rendered RolloutInput::render(const std::vector<generator::Rollout>& rollouts) const {
   Rendered rendered;
   for (const generator::Rollout& rollout : rollouts) {
@@ -110,14 +112,29 @@ RowSize RolloutInput::row_size(std::int64_t top_k) const {
   return {.longest = options_.longest, .top_k = top_k, .two_tokenizers = options_.tokenizers.has_value()};
 }
 
+// Writing takes seconds to minutes. A signal that ends it half-way takes back what the draw has used up, so that what
+// is saved then begins the same draw again.
+std::vector<generator::Rollout> RolloutInput::draw(const generator::RolloutRequest& request) {
+  State before;
+  rollouts_.save(StateWriter(before, "rollouts."));
+  seeds_.save(StateWriter(before, "seeds."));
+  try {
+    return rollouts_.draw(request);
+  } catch (const Interrupted&) {
+    rollouts_.load(StateReader(before, "rollouts."));
+    seeds_.load(StateReader(before, "seeds."));
+    throw;
+  }
+}
+
 void RolloutInput::refill(const curriculum::StagePlan& plan) {
   constexpr int kAttempts = 20;
   const curriculum::RolloutPlan rollout_plan = curriculum::plan_rollouts(options_.ramps, plan.progress);
   for (int attempt = 0; std::ssize(waiting_) < options_.batch && attempt < kAttempts * options_.batch; ++attempt) {
-    const auto drawn = rollouts_.draw({.count = options_.draw * options_.candidates,
-                                       .batch = options_.batch * options_.candidates,
-                                       .length_factor = rollout_plan.length,
-                                       .temperature_factor = rollout_plan.temperature});
+    const auto drawn = draw({.count = options_.draw * options_.candidates,
+                             .batch = options_.batch * options_.candidates,
+                             .length_factor = rollout_plan.length,
+                             .temperature_factor = rollout_plan.temperature});
     std::int64_t tokens = 0, finished = 0;
     for (const generator::Rollout& rollout : drawn) {
       tokens += std::ssize(rollout.completion);
@@ -129,6 +146,8 @@ void RolloutInput::refill(const curriculum::StagePlan& plan) {
     if (const auto accepted = rollouts_.accepted_share()) newest_.emplace_back("accepted", *accepted);
 
     Rendered rendered = render(drawn);
+    const std::int64_t all = std::ssize(drawn) + rollouts_.left_out();
+    newest_.emplace_back("left_out", share(all - std::ssize(rendered.sequences), all));
     if (rendered.sequences.empty()) continue;
     const bool keeps_all = rollout_plan.window_low <= 0 && rollout_plan.window_high >= 1;
     std::vector<double> divergences;

@@ -63,6 +63,7 @@ class RolloutInput final : public InputSource {
     std::vector<const generator::Rollout*> origins;
   };
   void refill(const curriculum::StagePlan& plan);
+  std::vector<generator::Rollout> draw(const generator::RolloutRequest& request);
   Rendered render(const std::vector<generator::Rollout>& rollouts) const;
   void teach_adversary(const Rendered& rendered, std::span<const double> divergences);
   void keep_window(std::vector<Sequence> sequences, std::span<const double> divergences,
@@ -75,6 +76,7 @@ class RolloutInput final : public InputSource {
   const language::View& student_view_;
   Teacher teacher_;
   generator::AdversarialPrefix* adversary_;
+  SeedStreams& seeds_;
   at::Generator replay_draws_;
   at::Generator pass_order_;
   std::deque<Sequence> waiting_;

@@ -1,5 +1,8 @@
 #include "distiller/language/rollout_parts.h"
 
+#include <algorithm>
+#include <limits>
+
 #include "core/error.h"
 #include "generator/rollouts/mixture_actor.h"
 
@@ -9,6 +12,18 @@ namespace {
 language::ModelMixture authors_of(const LanguageLearner& learner, const language::CausalLm& student) {
   if (learner.teacher() != nullptr) return learner.teacher()->models();
   return language::alone(student);
+}
+
+std::int64_t adversarial_length(const DistillLanguageModel& options) {
+  return options.rollout.adversarial_prefix ? options.rollout.adversarial_prefix->length : 0;
+}
+
+// With two vocabularies nobody reads what another model wrote: it is translated.
+std::int64_t readable_words(const RunModels& models, const language::ModelMixture& authors) {
+  if (!models.shared_vocabulary) return std::numeric_limits<std::int64_t>::max();
+  std::int64_t words = models.student->options().vocab_size;
+  for (const language::CausalLm* author : authors.models) words = std::min(words, author->options().vocab_size);
+  return words;
 }
 
 // Whether what the teacher's head writes each token from is all that will be asked of it. The bank keeps tokens only,
@@ -23,24 +38,33 @@ bool teachers_states_serve(const DistillLanguageModel& options, const RunModels&
 
 RolloutParts::RolloutParts(const DistillLanguageModel& options, const RunModels& models, const LanguageStudent& student,
                            const LanguageLearner& learner, const generator::TextOpener& open_texts, SeedStreams& seeds,
-                           bool learn_prompts)
+                           Progress& progress, bool learn_prompts)
     : teacher_encoder_(models.teacher_tokenizer),
       student_encoder_(models.student_tokenizer),
       teacher_view_(options.teacher_view, teacher_encoder_),
       student_view_(options.student_view, student_encoder_, models.shared_vocabulary ? nullptr : &teacher_encoder_),
       authors_(authors_of(learner, *models.student)),
+      limits_(context_limits(authors_, adversarial_length(options), student)),
+      words_(readable_words(models, authors_)),
       teacher_moves_(learner.teacher() == nullptr || learner.teacher()->moves()),
-      student_actor_(*models.student, student_encoder_, models.dtype, options.rollout.sampling_batch,
-                     student.prefix().get()),
-      mixed_actor_(authors_, *models.student) {
+      student_actor_(*models.student, student_encoder_,
+                     {.dtype = models.dtype,
+                      .batch = options.rollout.sampling_batch,
+                      .prefix = student.prefix().get(),
+                      .words = words_}),
+      mixed_actor_(authors_, *models.student, student_encoder_) {
+  check_longest(options.longest, limits_);
   if (authors_.models.size() == 1) {
-    auto actor = std::make_unique<generator::LanguageActor>(*authors_.models.front(), teacher_encoder_, models.dtype,
-                                                            options.rollout.sampling_batch, /*prefix=*/nullptr,
-                                                            teachers_states_serve(options, models));
+    auto actor = std::make_unique<generator::LanguageActor>(
+        *authors_.models.front(), teacher_encoder_,
+        generator::LanguageActorOptions{.dtype = models.dtype,
+                                        .batch = options.rollout.sampling_batch,
+                                        .keep_states = teachers_states_serve(options, models),
+                                        .words = words_});
     packed_teacher_ = actor.get();
     teacher_actor_ = std::move(actor);
   } else {
-    teacher_actor_ = std::make_unique<generator::MixtureActor>(authors_, teacher_encoder_);
+    teacher_actor_ = std::make_unique<generator::MixtureActor>(authors_, teacher_encoder_, words_);
   }
   if (std::holds_alternative<CachedTeacher>(options.teacher.weights)) return;  // its file is all that is read
   if (options.rollout.adversarial_prefix) {
@@ -64,7 +88,10 @@ RolloutParts::RolloutParts(const DistillLanguageModel& options, const RunModels&
                            .student_view = student_view_,
                            .encoder = student_encoder_,
                            .seeds = seeds,
-                           .teacher_encoder = models.shared_vocabulary ? nullptr : &teacher_encoder_});
+                           .teacher_encoder = models.shared_vocabulary ? nullptr : &teacher_encoder_,
+                           .teacher_room = limits_.teacher,
+                           .student_room = limits_.student,
+                           .progress = &progress});
   std::optional<TwoTokenizers> tokenizers;
   if (!models.shared_vocabulary) {
     tokenizers.emplace(TwoTokenizers{teacher_encoder_.tokenizer(), student_encoder_.tokenizer(),
@@ -97,8 +124,10 @@ void RolloutParts::add_adversary(const DistillLanguageModel& options, torch::Sca
   const auto text = generator::adversarial_start(*packed_teacher_, teacher_encoder_, adversarial.length, seeds);
   packed_teacher_->weights_changed();
   adversary_ = std::make_unique<generator::AdversarialPrefix>(adversarial, teacher, text);
-  prefixed_teacher_ = std::make_unique<generator::LanguageActor>(teacher, teacher_encoder_, dtype,
-                                                                 options.rollout.sampling_batch, &adversary_->prefix());
+  prefixed_teacher_ = std::make_unique<generator::LanguageActor>(
+      teacher, teacher_encoder_,
+      generator::LanguageActorOptions{
+          .dtype = dtype, .batch = options.rollout.sampling_batch, .prefix = &adversary_->prefix(), .words = words_});
 }
 
 void RolloutParts::student_changed() {

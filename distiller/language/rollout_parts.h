@@ -2,7 +2,9 @@
 
 #include <memory>
 
+#include "core/progress.h"
 #include "core/seeds.h"
+#include "distiller/language/context_limits.h"
 #include "distiller/language/learner.h"
 #include "distiller/language/options.h"
 #include "distiller/language/rollout_input.h"
@@ -19,10 +21,11 @@ namespace drystill::distiller {
 class RolloutParts {
  public:
   // All arguments outlive it. Where the learner has no teacher the student stands in for it as an author.
-  // learn_prompts: as RolloutInputOptions say. Throws what prompt sources, views and verifiers throw.
+  // learn_prompts: as RolloutInputOptions say. Throws what prompt sources, views and verifiers throw, and ConfigError
+  // where `longest` does not fit the models.
   RolloutParts(const DistillLanguageModel& options, const RunModels& models, const LanguageStudent& student,
                const LanguageLearner& learner, const generator::TextOpener& open_texts, SeedStreams& seeds,
-               bool learn_prompts = false);
+               Progress& progress, bool learn_prompts = false);
   RolloutParts(const RolloutParts&) = delete;
   RolloutParts& operator=(const RolloutParts&) = delete;
 
@@ -38,6 +41,8 @@ class RolloutParts {
   language::PromptEncoder teacher_encoder_, student_encoder_;
   language::View teacher_view_, student_view_;
   language::ModelMixture authors_;  // the teacher's models
+  ContextLimits limits_;
+  std::int64_t words_;  // rows that every reader of what is written has
   bool teacher_moves_;
   std::unique_ptr<generator::Actor> teacher_actor_;
   generator::LanguageActor* packed_teacher_ = nullptr;          // the same, where it is a single model

@@ -3,6 +3,7 @@
 #include "core/error.h"
 #include "core/threads.h"
 #include "distiller/language/cached_input.h"
+#include "distiller/language/context_limits.h"
 #include "distiller/language/evaluator.h"
 #include "distiller/language/learner.h"
 #include "distiller/language/rollout_parts.h"
@@ -81,11 +82,17 @@ class LanguageRun final : public PreparedRun {
     cache_ = cache_of(options_, models_);
     learner_.emplace(with_cache(options_, models_, cache_), student_, teacher_of(task_, options_, models_, student_),
                      torch::kCPU);
-    rollouts_.emplace(options_, models_, student_, *learner_, open_texts_, seeds_, task_.learn_prompts);
+    rollouts_.emplace(options_, models_, student_, *learner_, open_texts_, seeds_, inputs.progress,
+                      task_.learn_prompts);
     learner_->on_step([this] { rollouts_->student_changed(); });
     if (cache_) cached_input_.emplace(*cache_, options_.batch, options_.longest, seeds_);
     if (options_.evaluation) {
-      evaluator_.emplace(*options_.evaluation, open_texts_, rollouts_->student_view(), rollouts_->student_encoder());
+      const bool compares = learner_->teacher() != nullptr && models_.shared_vocabulary;
+      const auto read =
+          context_limits(compares ? learner_->teacher()->models() : language::ModelMixture{}, 0, student_);
+      check_window(*options_.evaluation, read);
+      evaluator_.emplace(*options_.evaluation, open_texts_, rollouts_->student_view(), rollouts_->student_encoder(),
+                         read.student);
     }
   }
 
@@ -190,12 +197,13 @@ DistillLanguageModel without_teacher(const TrainLanguageModel& options) {
 LanguageEvaluation evaluate(const LanguageEvaluationOptions& options, const language::ViewOptions& view,
                             const LoadedStudent& loaded, const EvaluationTeacher* teacher,
                             const generator::TextOpener& open_texts) {
-  constexpr std::int64_t kBatch = 64;
   const language::PromptEncoder encoder(loaded.tokenizer);
   const language::View student_view(view, encoder);
-  generator::LanguageActor writer(*loaded.student.model(), encoder, torch::kFloat32, kBatch,
-                                  loaded.student.prefix().get());
-  return LanguageEvaluator(options, open_texts, student_view, encoder).evaluate(loaded.student, teacher, writer);
+  generator::LanguageActor writer(*loaded.student.model(), encoder, {.prefix = loaded.student.prefix().get()});
+  const auto limits = context_limits(teacher ? teacher->models : language::ModelMixture{}, 0, loaded.student);
+  check_window(options, limits);
+  return LanguageEvaluator(options, open_texts, student_view, encoder, limits.student)
+      .evaluate(loaded.student, teacher, writer);
 }
 
 }  // namespace

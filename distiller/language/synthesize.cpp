@@ -29,14 +29,48 @@ std::string record_of(const Sequence& sequence, const language::Tokenizer& token
   return record.dump() + "\n";
 }
 
-void prepare_folder(const std::filesystem::path& folder) {
+// Where the records go; the folder is made where it is missing.
+std::filesystem::path new_records(const std::filesystem::path& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) throw RunError(io::quote(folder.string()) + ": cannot be made: " + error.message());
   if (std::filesystem::exists(folder / kRecords)) {
     throw InputError(io::quote((folder / kRecords).string()) + " exists already; choose another folder");
   }
+  return folder / kRecords;
 }
+
+// What a synthesis leaves: the records, and with them the teacher's words where they are asked for.
+class SynthesisFiles {
+ public:
+  SynthesisFiles(const std::filesystem::path& folder, const std::optional<TeacherCacheFacts>& facts)
+      : records_(new_records(folder)) {
+    if (facts) cache_.emplace(folder, *facts);
+  }
+
+  void add(const Sequence& sequence, const language::Tokenizer& tokenizer) {
+    records_.write(record_of(sequence, tokenizer));
+    if (cache_) cache_->add(sequence);
+    ++written_.sequences;
+    written_.tokens += std::ssize(sequence.completion);
+  }
+
+  SynthesizedText finish() {
+    if (cache_) {
+      cache_->finish();
+      written_.mean_tail = cache_->mean_tail();
+    }
+    records_.commit();
+    return written_;
+  }
+
+  std::int64_t sequences() const { return written_.sequences; }
+
+ private:
+  io::AtomicFile records_;
+  std::optional<TeacherCacheWriter> cache_;
+  SynthesizedText written_;
+};
 
 }  // namespace
 
@@ -59,44 +93,38 @@ SynthesizedText synthesize_text(const DistillLanguageModel& options, const TextS
                                 make_language_teacher(options.teacher.weights, models.teachers, student), device);
   DistillLanguageModel without_bank = options;
   without_bank.replay = {};
-  RolloutParts rollouts(without_bank, models, student, learner, open_texts, seeds);
+  RolloutParts rollouts(without_bank, models, student, learner, open_texts, seeds, progress);
 
-  prepare_folder(request.folder);
-  io::AtomicFile records(request.folder / kRecords);
-  std::optional<TeacherCacheWriter> cache;
   const std::int64_t k = std::min(request.top_k, learner.words());
+  std::optional<TeacherCacheFacts> facts;
   if (request.top_k > 0) {
-    cache.emplace(
-        request.folder,
-        TeacherCacheFacts{.words = learner.words(),
-                          .k = k,
-                          .vocabulary = language::vocabulary_fingerprint(models.teacher_tokenizer),
-                          .teacher = options.teacher.model.empty() ? models.student_source : options.teacher.model});
+    facts = {.words = learner.words(),
+             .k = k,
+             .vocabulary = language::vocabulary_fingerprint(models.teacher_tokenizer),
+             .teacher = options.teacher.model.empty() ? models.student_source : options.teacher.model};
   }
-  SynthesizedText result;
+  SynthesisFiles files(request.folder, facts);
   progress.start(request.count);
-  while (result.sequences < request.count) {
-    if (const int signal = stop_requested()) throw Interrupted(signal);
-    Batch batch =
-        rollouts.input().next({.progress = static_cast<double>(result.sequences) / static_cast<double>(request.count)});
-    const auto wanted = static_cast<std::size_t>(request.count - result.sequences);
-    if (batch.sequences.size() > wanted) batch.sequences.resize(wanted);
-    if (cache) learner.remember(batch.sequences, k);
-    for (const Sequence& sequence : batch.sequences) {
-      records.write(record_of(sequence, models.student_tokenizer));
-      if (cache) cache->add(sequence);
-      result.tokens += std::ssize(sequence.completion);
+  try {
+    while (files.sequences() < request.count) {
+      if (const int signal = stop_requested()) throw Interrupted(signal);
+      const double done = static_cast<double>(files.sequences()) / static_cast<double>(request.count);
+      Batch batch = rollouts.input().next({.progress = done});
+      const auto wanted = static_cast<std::size_t>(request.count - files.sequences());
+      if (batch.sequences.size() > wanted) batch.sequences.resize(wanted);
+      if (facts) learner.remember(batch.sequences, k);
+      for (const Sequence& sequence : batch.sequences) files.add(sequence, models.student_tokenizer);
+      progress.update(files.sequences(), {});
     }
-    result.sequences += std::ssize(batch.sequences);
-    progress.update(result.sequences, {});
+  } catch (const Interrupted& stop) {
+    progress.finish();
+    if (files.sequences() == 0) throw;
+    files.finish();
+    throw Interrupted(stop.signal(), std::to_string(files.sequences()) + " of " + std::to_string(request.count) +
+                                         " sequences are in " + io::quote(request.folder.string()));
   }
   progress.finish();
-  if (cache) {
-    cache->finish();
-    result.mean_tail = cache->mean_tail();
-  }
-  records.commit();
-  return result;
+  return files.finish();
 }
 
 }  // namespace drystill::distiller

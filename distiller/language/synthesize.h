@@ -25,6 +25,9 @@ struct SynthesizedText {
 // the tokens of both prompts and of the completion, and its text; with top_k also a TeacherCache. The ramps go from
 // their begin to their end over `count`.
 //
+// A signal ends it early: what there is becomes the folder's content, and Interrupted says how much that is. After any
+// other exception the folder is as it was.
+//
 // Throws ConfigError for a cached teacher and for two tokenizers with top_k, and what a run throws; InputError where
 // the folder has such files already.
 SynthesizedText synthesize_text(const DistillLanguageModel& options, const TextSynthesisRequest& request,

@@ -79,9 +79,17 @@ TeacherCacheWriter::TeacherCacheWriter(fs::path folder, TeacherCacheFacts facts,
   std::error_code error;
   fs::create_directories(folder_, error);
   if (error) throw RunError(io::quote(folder_.string()) + ": cannot be made: " + error.message());
-  if (!parts_in(folder_).empty()) {
-    throw InputError(io::quote(folder_.string()) + ": there is a teacher's file already; choose another folder");
+  if (const auto parts = parts_in(folder_); !parts.empty()) {
+    throw InputError(io::quote(parts.front().string()) +
+                     ": there is a teacher's file already, of a synthesis that ended or was killed; choose another "
+                     "folder, or delete this one");
   }
+}
+
+TeacherCacheWriter::~TeacherCacheWriter() {
+  if (finished_) return;
+  std::error_code ignored;  // what cannot be removed is found by the next writer
+  for (std::int64_t part = 0; part < part_; ++part) fs::remove(folder_ / part_name(part), ignored);
 }
 
 void TeacherCacheWriter::add(const Sequence& sequence) {
@@ -103,6 +111,7 @@ void TeacherCacheWriter::add(const Sequence& sequence) {
 void TeacherCacheWriter::finish() {
   if (sequences_ == 0) throw RunError("[distiller.TeacherCacheWriter] there is no sequence to write");
   write_part(true);
+  finished_ = true;
 }
 
 double TeacherCacheWriter::mean_tail() const {

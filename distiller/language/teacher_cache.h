@@ -39,9 +39,12 @@ class TeacherCacheWriter {
   // `folder` is made where it is missing; InputError where there are parts in it. part_entries: about how many words
   // with their numbers a part holds; all of them are in memory until it is written.
   TeacherCacheWriter(std::filesystem::path folder, TeacherCacheFacts facts, std::int64_t part_entries = 1 << 25);
+  ~TeacherCacheWriter();
+  TeacherCacheWriter(const TeacherCacheWriter&) = delete;
+  TeacherCacheWriter& operator=(const TeacherCacheWriter&) = delete;
 
   void add(const Sequence& sequence);  // with k words a token
-  void finish();                       // without it the folder is not readable: a part is missing
+  void finish();                       // without it the parts are removed again
 
   std::int64_t sequences() const { return sequences_; }
   std::int64_t tokens() const { return tokens_; }
@@ -56,6 +59,7 @@ class TeacherCacheWriter {
   std::vector<Sequence> waiting_;
   std::int64_t entries_ = 0, part_ = 0, sequences_ = 0, tokens_ = 0;
   double tail_ = 0;
+  bool finished_ = false;
 };
 
 class TeacherCache {

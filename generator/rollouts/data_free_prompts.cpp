@@ -139,6 +139,11 @@ std::unique_ptr<PromptSource> make_vocab_start_prompts(const VocabStartPrompts& 
 }
 
 std::unique_ptr<PromptSource> make_pre_query_prompts(const PreQueryPrompts& options, const PromptParts& parts) {
+  if (!parts.encoder.has_chat_template()) {
+    throw InputError("prompts 'pre_query': " + parts.encoder.tokenizer().source() +
+                     " has no chat template, behind whose opening the teacher would write a user's text; use an "
+                     "instruction-tuned teacher, or the prompts 'vocab_start' or 'bos'");
+  }
   return std::make_unique<PreQuery>(options, parts);
 }
 

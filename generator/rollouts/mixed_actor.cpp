@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/error.h"
+#include "core/stop_request.h"
 #include "generator/rollouts/mixture_progress.h"
 #include "language/sampling/generate.h"
 #include "language/sampling/sampler.h"
@@ -16,8 +18,9 @@ using Prompts = std::span<const std::vector<std::int64_t>>;
 
 }  // namespace
 
-LanguageMixedActor::LanguageMixedActor(language::ModelMixture teacher, const language::CausalLm& student)
-    : teacher_(std::move(teacher)), student_(student) {}
+LanguageMixedActor::LanguageMixedActor(language::ModelMixture teacher, const language::CausalLm& student,
+                                       const language::PromptEncoder& encoder)
+    : teacher_(std::move(teacher)), student_(student), encoder_(encoder), writable_(encoder.tokenizer()) {}
 
 std::vector<MixedActor::Mixed> LanguageMixedActor::write(Prompts teacher_prompts, Prompts student_prompts,
                                                          double teacher_share,
@@ -29,16 +32,22 @@ std::vector<MixedActor::Mixed> LanguageMixedActor::write(Prompts teacher_prompts
   mixture_options.temperature = 1;
   const double temperature = std::max(options.temperature, 1e-3);
   const language::Sampler sampler(mixture_options, stop_ids);
+  const auto decode = [this](std::span<const std::int64_t> ids) { return encoder_.decode(ids); };
 
   MixtureProgress teacher(teacher_, teacher_prompts, options.max_new_tokens);
   MixtureProgress student(language::alone(student_), student_prompts, options.max_new_tokens);
   std::vector<Mixed> mixed(teacher_prompts.size());
   std::size_t open = mixed.size();
   for (std::int64_t step = 0; step < options.max_new_tokens && open > 0; ++step) {
-    torch::Tensor teacher_logits = teacher.next_logits(), student_logits = student.next_logits();
+    if (const int signal = stop_requested()) throw Interrupted(signal);
+    const torch::Tensor teacher_logits = teacher.next_logits(), student_logits = student.next_logits();
     const std::int64_t words = std::min(teacher_logits.size(1), student_logits.size(1));
-    const torch::Tensor log_teacher = (teacher_logits.narrow(1, 0, words) / temperature).log_softmax(1);
-    const torch::Tensor log_student = (student_logits.narrow(1, 0, words) / temperature).log_softmax(1);
+    const auto log_probs = [&](const torch::Tensor& logits) {
+      torch::Tensor known = logits.narrow(1, 0, words);
+      writable_.restrict(known);
+      return (known / temperature).log_softmax(1);
+    };
+    const torch::Tensor log_teacher = log_probs(teacher_logits), log_student = log_probs(student_logits);
     const torch::Tensor log_mixture = at::logaddexp(log_teacher + std::log(std::max(teacher_share, 1e-30)),
                                                     log_student + std::log(std::max(1 - teacher_share, 1e-30)));
     std::vector<language::Draw> draws;
@@ -56,10 +65,9 @@ std::vector<MixedActor::Mixed> LanguageMixedActor::write(Prompts teacher_prompts
       one.written.tokens.push_back(id);
       one.written.log_probabilities.push_back(chosen_student.const_data_ptr<float>()[row]);
       one.importance.push_back(std::exp(log_ratio.const_data_ptr<float>()[row]));
-      if (std::ranges::find(stop_ids, id) != stop_ids.end()) {
-        one.written.finished = true;
-        --open;
-      }
+      const auto reason = language::ending_of(one.written.tokens, stop_ids, options, decode);
+      one.written.finished = reason && *reason != language::FinishReason::kLength;
+      if (one.written.finished) --open;
     }
     teacher.append(sampled.ids);
     student.append(sampled.ids);

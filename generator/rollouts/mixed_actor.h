@@ -2,15 +2,19 @@
 
 #include "generator/rollouts/rollout_source.h"
 #include "language/models/model_mixture.h"
+#include "language/sampling/writable_ids.h"
+#include "language/views/prompt_encoder.h"
 
 namespace drystill::generator {
 
 // MiniLLM's token mixture (arXiv 2306.08543, minillm/sampler.py): y_t ~ alpha p_teacher + (1 - alpha) p_student, each
-// model behind its own prompt. Both models run token by token with a KvCache.
+// model behind its own prompt. Both models run token by token with a KvCache. Only ids that the tokenizer has a token
+// for and both models have rows for are written; both distributions are those over them.
 class LanguageMixedActor final : public MixedActor {
  public:
-  // All models share a vocabulary and outlive the actor.
-  LanguageMixedActor(language::ModelMixture teacher, const language::CausalLm& student);
+  // All models share the vocabulary of `encoder`, padding aside, and outlive the actor with it.
+  LanguageMixedActor(language::ModelMixture teacher, const language::CausalLm& student,
+                     const language::PromptEncoder& encoder);
 
   std::vector<Mixed> write(std::span<const std::vector<std::int64_t>> teacher_prompts,
                            std::span<const std::vector<std::int64_t>> student_prompts, double teacher_share,
@@ -19,6 +23,8 @@ class LanguageMixedActor final : public MixedActor {
  private:
   language::ModelMixture teacher_;
   const language::CausalLm& student_;
+  const language::PromptEncoder& encoder_;
+  language::WritableIds writable_;
 };
 
 }  // namespace drystill::generator

@@ -23,7 +23,9 @@ std::vector<Written> MixtureActor::write(std::span<const std::vector<std::int64_
     for (std::int64_t row = 0; row < std::ssize(all); ++row) {
       draws.push_back({.sequence = row, .step = step, .forbid_stop = step < options.min_new_tokens});
     }
-    const auto sampled = sampler.sample(progress.next_logits(), draws);
+    torch::Tensor logits = progress.next_logits();
+    writable_.restrict(logits);
+    const auto sampled = sampler.sample(logits, draws);
     for (std::size_t row = 0; row < all.size(); ++row) {
       Written& written = all[row];
       if (written.finished) continue;

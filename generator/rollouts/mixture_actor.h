@@ -1,18 +1,25 @@
 #pragma once
 
+#include <cstdint>
+#include <limits>
+
 #include "generator/rollouts/actor.h"
 #include "language/models/model_mixture.h"
+#include "language/sampling/writable_ids.h"
 #include "language/views/prompt_encoder.h"
 
 namespace drystill::generator {
 
 // Several models that write as one: an ensemble, or a trust region's reference and student. The mixture's distribution
-// is sampled as a single model's would be: temperature, top_k, top_p and min_p act on it.
+// is sampled as a single model's would be: temperature, top_k, top_p and min_p act on it. Only ids that the tokenizer
+// has a token for are written.
 class MixtureActor final : public Actor {
  public:
-  // The mixture's models, as they are at each `write`, and `encoder` outlive the actor.
-  MixtureActor(language::ModelMixture mixture, const language::PromptEncoder& encoder)
-      : mixture_(std::move(mixture)), encoder_(encoder) {}
+  // The mixture's models, as they are at each `write`, and `encoder` outlive the actor. words: no id from here on is
+  // written.
+  MixtureActor(language::ModelMixture mixture, const language::PromptEncoder& encoder,
+               std::int64_t words = std::numeric_limits<std::int64_t>::max())
+      : mixture_(std::move(mixture)), encoder_(encoder), writable_(encoder.tokenizer(), words) {}
 
   std::vector<Written> write(std::span<const std::vector<std::int64_t>> prompts,
                              const language::SamplingOptions& options) override;
@@ -20,6 +27,7 @@ class MixtureActor final : public Actor {
  private:
   language::ModelMixture mixture_;
   const language::PromptEncoder& encoder_;
+  language::WritableIds writable_;
 };
 
 }  // namespace drystill::generator

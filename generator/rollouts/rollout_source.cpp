@@ -7,6 +7,7 @@
 #include <map>
 
 #include "core/error.h"
+#include "core/stop_request.h"
 #include "generator/rollouts/answer_text.h"
 #include "generator/rollouts/random_numbers.h"
 
@@ -79,14 +80,41 @@ Author RolloutSource::current_author(std::int64_t batch) {
   return author_;
 }
 
-// Whether the author can see the item now, and both models once it has what is known of it after writing.
-bool RolloutSource::is_usable(const language::Item& item, Author author) const {
+language::SamplingOptions RolloutSource::sampling_of(const RolloutRequest& request) const {
+  language::SamplingOptions sampling = options_.sampling;
+  sampling.temperature *= request.temperature_factor;
+  sampling.max_new_tokens = std::max<std::int64_t>(
+      1, std::llround(static_cast<double>(options_.sampling.max_new_tokens) * request.length_factor));
+  sampling.min_new_tokens = std::min(sampling.min_new_tokens, sampling.max_new_tokens);
+  return sampling;
+}
+
+// Whether the author can write that much behind a prompt of that length. Says so the first time that it cannot.
+bool RolloutSource::fits(const language::Item& item, std::int64_t prompt, std::int64_t new_tokens, Author author) {
+  const bool student = author == Author::kStudent;
+  const std::int64_t room = student ? parts_.student_room : parts_.teacher_room;
+  if (prompt + new_tokens <= room) return true;
+  if (too_long_.empty()) {
+    too_long_ = (item.origin.empty() ? std::string("rollout") : item.origin) + ": the prompt has " +
+                std::to_string(prompt) + " tokens; with rollout.sampling.max_new_tokens " + std::to_string(new_tokens) +
+                " it passes the " + (student ? "student" : "teacher") + "'s " + std::to_string(room) +
+                " positions; shorten one of them";
+    if (parts_.progress != nullptr) parts_.progress->message("warning: " + too_long_ + " (such prompts are left out)");
+  }
+  return false;
+}
+
+// Whether the author can see the item now and has room behind it, and both models can see it once it has what is known
+// of it after writing.
+bool RolloutSource::is_usable(const language::Item& item, Author author, std::int64_t new_tokens) {
   const bool teacher_writes = author == Author::kTeacher || author == Author::kTokenMixture;
   const bool student_writes = author == Author::kStudent || author == Author::kTokenMixture;
   language::Item later = item;
   if (verifier_ && options_.group > 1) later.fields.emplace(kSibling, "text of another completion");
-  return parts_.teacher_view.prompt(teacher_writes ? item : later).has_value() &&
-         parts_.student_view.prompt(student_writes ? item : later).has_value();
+  const auto teachers = parts_.teacher_view.prompt(teacher_writes ? item : later);
+  const auto students = parts_.student_view.prompt(student_writes ? item : later);
+  return teachers && students && (!teacher_writes || fits(item, std::ssize(*teachers), new_tokens, Author::kTeacher)) &&
+         (!student_writes || fits(item, std::ssize(*students), new_tokens, Author::kStudent));
 }
 
 void RolloutSource::verify(std::vector<Rollout>& rollouts) {
@@ -94,6 +122,7 @@ void RolloutSource::verify(std::vector<Rollout>& rollouts) {
   std::vector<std::string> texts;
   std::int64_t accepted = 0;
   for (Rollout& rollout : rollouts) {
+    if (const int signal = stop_requested()) throw Interrupted(signal);
     const bool teachers = parts_.teacher_encoder != nullptr && !rollout.by_student;
     texts.push_back((teachers ? *parts_.teacher_encoder : parts_.encoder).decode(rollout.completion));
     Verdict verdict = verifier_->check(texts.back(), rollout.item);
@@ -119,10 +148,15 @@ std::vector<Rollout> RolloutSource::draw(const RolloutRequest& request) {
   std::vector<Author> authors;
   std::int64_t group = 0;
   rejections_.clear();
+  left_out_ = 0;
+  const std::int64_t new_tokens = sampling_of(request).max_new_tokens;
   for (int attempt = 0; rollouts.empty() && attempt < kAttempts; ++attempt) {
     for (Draft& draft : parts_.prompts->next(prompts)) {
       const Author author = current_author(batch);
-      if (!is_usable(draft.item, author)) continue;
+      if (!is_usable(draft.item, author, new_tokens)) {
+        left_out_ += options_.group;
+        continue;
+      }
       author_left_ -= options_.group;
       for (std::int64_t i = 0; i < options_.group; ++i) {
         Rollout& rollout = rollouts.emplace_back();
@@ -153,19 +187,16 @@ std::vector<Rollout> RolloutSource::draw(const RolloutRequest& request) {
   if (rollouts.empty()) {
     throw RunError("[generator.RolloutSource] " + std::to_string(kAttempts * prompts) +
                    " prompts gave not one completion; does every prompt have the texts that the views name, and with "
-                   "author 'fixed' a completion?");
+                   "author 'fixed' a completion?" +
+                   (too_long_.empty() ? "" : " Some are too long: " + too_long_));
   }
   return rollouts;
 }
 
 void RolloutSource::write_by(Author author, const std::vector<Author>& authors, std::vector<Rollout>& rollouts,
                              const std::vector<std::int64_t>& greedy_tokens, const RolloutRequest& request) {
-  language::SamplingOptions sampling = options_.sampling;
-  sampling.temperature *= request.temperature_factor;
+  const language::SamplingOptions sampling = sampling_of(request);
   for (Rollout& rollout : rollouts) rollout.temperature = sampling.temperature;
-  sampling.max_new_tokens = std::max<std::int64_t>(
-      1, std::llround(static_cast<double>(options_.sampling.max_new_tokens) * request.length_factor));
-  sampling.min_new_tokens = std::min(sampling.min_new_tokens, sampling.max_new_tokens);
   if (author == Author::kTokenMixture) return write_mixed(rollouts, sampling);
 
   const language::View& view = author == Author::kStudent ? parts_.student_view : parts_.teacher_view;

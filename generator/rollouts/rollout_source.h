@@ -1,11 +1,13 @@
 #pragma once
 
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "core/progress.h"
 #include "core/seeds.h"
 #include "core/state.h"
 #include "generator/rollout_options.h"
@@ -49,10 +51,15 @@ struct RolloutParts {
   const language::PromptEncoder& encoder;  // reads completions for the verifier
   SeedStreams& seeds;                      // streams "rollout.author" and "rollout.sampling", on the CPU
   const language::PromptEncoder* teacher_encoder = nullptr;  // of what the teacher wrote; null: `encoder`
+  // Tokens that fit each model as an author, prompt and completion.
+  std::int64_t teacher_room = std::numeric_limits<std::int64_t>::max();
+  std::int64_t student_room = std::numeric_limits<std::int64_t>::max();
+  Progress* progress = nullptr;  // is told, once, of an item that does not fit
 };
 
 // Prompts from a source, completions by an author: every method of language distillation is a choice of the two.
-// An item that a view cannot render (it lacks a text that the template names) is left out.
+// An item that a view cannot render (it lacks a text that the template names) is left out, and so is one whose prompt
+// leaves its author no room for sampling.max_new_tokens.
 //
 // With a verifier every rollout has a reward. In groups of several, the item of each then has the text `sibling` where
 // another completion of its group is right: the answer of the first of those, without its thinking (SDPO, arXiv
@@ -65,9 +72,11 @@ class RolloutSource {
 
   // At least one rollout, of `count` in whole groups (one group at least), less what is left out: items that a view
   // cannot render, empty completions and, with Keep::kAccepted, what the verifier rejects. Throws RunError where twenty
-  // draws in a row left nothing.
+  // draws in a row left nothing; Interrupted where a signal asked to stop.
   std::vector<Rollout> draw(const RolloutRequest& request);
 
+  // Rollouts that the last draw left out before they were written.
+  std::int64_t left_out() const { return left_out_; }
   // What the verifier accepted of the last draw, rejected completions included; nothing without a verifier.
   std::optional<double> accepted_share() const { return accepted_share_; }
 
@@ -76,7 +85,9 @@ class RolloutSource {
 
  private:
   Author current_author(std::int64_t batch);
-  bool is_usable(const language::Item& item, Author author) const;
+  bool is_usable(const language::Item& item, Author author, std::int64_t new_tokens);
+  bool fits(const language::Item& item, std::int64_t prompt, std::int64_t new_tokens, Author author);
+  language::SamplingOptions sampling_of(const RolloutRequest& request) const;
   void verify(std::vector<Rollout>& rollouts);
   // Writes the rollouts whose author that is.
   void write_by(Author author, const std::vector<Author>& authors, std::vector<Rollout>& rollouts,
@@ -91,6 +102,8 @@ class RolloutSource {
   std::int64_t author_left_ = 0;        // rollouts that it still writes
   std::unique_ptr<Verifier> verifier_;  // null: nothing is checked
   std::optional<double> accepted_share_;
+  std::int64_t left_out_ = 0;
+  std::string too_long_;                            // the first item that ever was, and why
   std::map<std::string, std::int64_t> rejections_;  // of the last draw, by reason
 };
 

@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "core/error.h"
+#include "core/stop_request.h"
 
 namespace drystill::generator {
 namespace {
@@ -98,7 +99,8 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   return result;
 }
 
-// Whether the process ended by itself in time. It is left as a zombie, so that its group's number stays its own.
+// Whether the process ended by itself in time, and before a signal asked to stop. It is left as a zombie, so that its
+// group's number stays its own.
 bool ends_within(pid_t process, double seconds) {
   using Clock = std::chrono::steady_clock;
   const auto deadline = Clock::now() + std::chrono::duration<double>(seconds);
@@ -108,7 +110,7 @@ bool ends_within(pid_t process, double seconds) {
     const int result = ::waitid(P_PID, static_cast<id_t>(process), &info, WEXITED | WNOHANG | WNOWAIT);
     if (result != 0 && errno != EINTR) return true;  // it is gone; waitpid says the rest
     if (result == 0 && info.si_pid == process) return true;
-    if (Clock::now() >= deadline) return false;
+    if (Clock::now() >= deadline || stop_requested() != 0) return false;
     std::this_thread::sleep_for(pause);
     pause = std::min(2 * pause, std::chrono::microseconds(20000));
   }
@@ -135,6 +137,7 @@ CommandEnd run_command(const std::vector<std::string>& command, const std::map<s
     reaped = ::waitpid(process, &status, 0);
   } while (reaped < 0 && errno == EINTR);
   if (reaped < 0) fail("the end of the verifier's command '" + command.front() + "' is not known", errno);
+  if (const int signal = stop_requested(); signal != 0 && !in_time) throw Interrupted(signal);
   if (!in_time) return CommandEnd::kTimeLimit;
   return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? CommandEnd::kSuccess : CommandEnd::kFailure;
 }

@@ -51,8 +51,10 @@ class FileRecords final : public PromptSource {
     std::vector<Draft> drafts;
     for (std::int64_t i = 0; i < count; ++i) {
       const auto& record = records_[order_.next()];
-      Draft draft{.item = {.fields = record, .tokens = {}}, .completion = {}, .greedy_tokens = 0};
-      if (const auto completion = record.find("completion"); completion != record.end()) {
+      Draft draft{.item = {.fields = record.fields, .tokens = {}, .origin = record.origin},
+                  .completion = {},
+                  .greedy_tokens = 0};
+      if (const auto completion = record.fields.find("completion"); completion != record.fields.end()) {
         draft.completion = encoder_.completion(completion->second);
       }
       drafts.push_back(std::move(draft));
@@ -159,6 +161,11 @@ std::unique_ptr<PromptSource> make_text_prompts(const TextPrompts& options, cons
 }
 
 std::unique_ptr<PromptSource> make_dialogue_prompts(const DialoguePrompts& options, const PromptParts& parts) {
+  if (!parts.encoder.has_chat_template()) {
+    throw InputError("prompts 'dialogue': " + parts.encoder.tokenizer().source() +
+                     " has no chat template, in which the teacher would be asked for a message; use an "
+                     "instruction-tuned teacher, or the prompts 'text'");
+  }
   return std::make_unique<Dialogue>(options, Corpus(parts.open_texts(options.paths), parts.encoder), parts);
 }
 

@@ -1,5 +1,6 @@
 #include "generator/rollouts/verifier.h"
 
+#include <c10/util/StringUtil.h>
 #include <unicode/regex.h>
 #include <unicode/unistr.h>
 
@@ -148,12 +149,15 @@ class Command final : public Verifier {
       std::erase(value, '\0');  // which would end it
       environment[variable_name(name)] = std::move(value);
     }
-    switch (run_command(options_.command, environment, without_thinking(completion), options_.seconds)) {
+    const CommandEnd end = run_command(options_.command, environment, without_thinking(completion), options_.seconds);
+    if (end != CommandEnd::kTimeLimit) time_limits_in_a_row_ = 0;
+    switch (end) {
       case CommandEnd::kSuccess:
         return {true, "accepted by the command"};
       case CommandEnd::kFailure:
         return {false, "rejected by the command"};
       case CommandEnd::kTimeLimit:
+        give_up_on_hanging();
         return {false, "time limit"};
       case CommandEnd::kTooLarge:
         return {false, "the item is too large for environment variables"};
@@ -162,7 +166,16 @@ class Command final : public Verifier {
   }
 
  private:
+  void give_up_on_hanging() {
+    constexpr int kMost = 16;
+    if (++time_limits_in_a_row_ < kMost) return;
+    throw RunError(c10::str("[generator.command] the verifier's command '", options_.command.front(),
+                            "' passed its limit of ", options_.seconds, " s ", kMost,
+                            " times in a row; does it wait for something? Run it by hand, or raise 'seconds'"));
+  }
+
   CommandVerifier options_;
+  int time_limits_in_a_row_ = 0;
 };
 
 template <class Options>

@@ -21,7 +21,9 @@ class Verifier {
 };
 
 // Null for NoVerifier. Throws ConfigError for a pattern that cannot be read, letters that are none, and a command that
-// is empty or not allowed. `check` throws RunError where a command cannot be started.
+// is empty or not allowed. `check` throws RunError where a command cannot be started, or has passed its time limit 16
+// times in a row: it is the command that hangs then, not the completions. It throws Interrupted where a signal asks to
+// stop while a command runs.
 std::unique_ptr<Verifier> make_verifier(const VerifierOptions& options);
 
 }  // namespace drystill::generator

@@ -1,5 +1,7 @@
 #include "generator/synthesizers/generative.h"
 
+#include "core/error.h"
+#include "core/stop_request.h"
 #include "vision/memory_format.h"
 
 namespace drystill::generator {
@@ -22,7 +24,17 @@ GenerativeSynthesizer::GenerativeSynthesizer(const GenerativeOptions& options, M
       latents_(seeds.stream("generator.latent")),
       augmentation_(options_.augment.any() ? seeds.cpu_stream("augment.generator") : at::Generator()),
       network_(prepared_network(options_.network, models_, seeds)),
-      optimizer_(network_->parameters(), options_.optimizer) {}
+      optimizer_(network_->parameters(), options_.optimizer),
+      warmup_left_(options_.warmup_steps) {}
+
+std::vector<std::string> GenerativeSynthesizer::notices() const {
+  auto notices = objective_.notices();
+  if (warmup_left_ > 0) {
+    notices.push_back("the generator learns alone for " + std::to_string(warmup_left_) +
+                      " steps before the student's first (generator.warmup_steps)");
+  }
+  return notices;
+}
 
 torch::Tensor GenerativeSynthesizer::latent(std::int64_t count) {
   return torch::randn({count, options_.network.latent_size}, latents_, torch::TensorOptions(models_.device))
@@ -34,9 +46,9 @@ torch::Tensor GenerativeSynthesizer::in_unit_range(const torch::Tensor& output) 
 }
 
 SynthesisReport GenerativeSynthesizer::improve(const SynthesisRequest& request) {
-  if (!warmed_up_) {
-    warmed_up_ = true;
-    for (std::int64_t i = 0; i < options_.warmup_steps; ++i) step({request.batch, /*adversarial_weight=*/0});
+  for (; warmup_left_ > 0; --warmup_left_) {
+    if (const int signal = stop_requested()) throw Interrupted(signal);
+    step({request.batch, /*adversarial_weight=*/0});
   }
   return step(request);
 }
@@ -77,14 +89,14 @@ torch::Tensor GenerativeSynthesizer::sample(std::int64_t count) {
 void GenerativeSynthesizer::save(StateWriter writer) const {
   writer.module("network", *network_);
   optimizer_.save(writer.part("optimizer"));
-  writer.integer("warmed_up", warmed_up_ ? 1 : 0);
+  writer.integer("warmup_left", warmup_left_);
   writer.integer("images_made", images_made_);
 }
 
 void GenerativeSynthesizer::load(const StateReader& reader) {
   reader.module("network", *network_);
   optimizer_.load(reader.part("optimizer"));
-  warmed_up_ = reader.integer("warmed_up") != 0;
+  warmup_left_ = reader.integer("warmup_left");
   images_made_ = reader.integer("images_made");
 }
 

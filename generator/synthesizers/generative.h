@@ -20,7 +20,7 @@ class GenerativeSynthesizer final : public Synthesizer {
   std::int64_t images_made() const override { return images_made_; }
   void save(StateWriter writer) const override;
   void load(const StateReader& reader) override;
-  std::vector<std::string> notices() const override { return objective_.notices(); }
+  std::vector<std::string> notices() const override;
 
   Network& network() { return *network_; }
 
@@ -37,7 +37,7 @@ class GenerativeSynthesizer final : public Synthesizer {
   at::Generator augmentation_;  // undefined where nothing is augmented
   std::shared_ptr<Network> network_;
   Optimizer optimizer_;
-  bool warmed_up_ = false;
+  std::int64_t warmup_left_ = 0;
   std::int64_t images_made_ = 0;
 };
 

@@ -5,7 +5,9 @@
 #include <ATen/ops/rand.h>
 #include <ATen/ops/randperm.h>
 
+#include "core/error.h"
 #include "core/optimizer.h"
+#include "core/stop_request.h"
 #include "generator/shapes.h"
 #include "generator/soft_targets.h"
 
@@ -45,6 +47,7 @@ torch::Tensor InversionSynthesizer::targets(std::int64_t count) {
 }
 
 SynthesisReport InversionSynthesizer::improve(const SynthesisRequest& request) {
+  const torch::Tensor before = random_.get_state();
   torch::Tensor pixels = start(request.batch).requires_grad_(true);
   const torch::Tensor wanted = targets(request.batch);
   Optimizer optimizer({pixels}, options_.optimizer);
@@ -52,6 +55,10 @@ SynthesisReport InversionSynthesizer::improve(const SynthesisRequest& request) {
   std::vector<torch::Tensor> made;
   SynthesisReport report;
   for (std::int64_t step = 0; step < options_.steps; ++step) {
+    if (const int signal = stop_requested()) {
+      random_.set_state(before);  // the whole batch begins again
+      throw Interrupted(signal);
+    }
     if (options_.keep_every > 0 && step % options_.keep_every == 0) made.push_back(pixels.detach().clone());
     optimizer.zero_grad();
     const torch::Tensor seen = vision::augment(pixels, options_.augment, random_);

@@ -61,16 +61,20 @@ constexpr double kCancellation = 1e-2;
 template <class Scalar>
 std::vector<float> sample_means(const Scalar* data, const ChannelLayout& layout) {
   constexpr std::int64_t kSample = 16;
-  // Channels-last: rows side by side, for a quarter of the pages and of the waits for memory.
-  const std::int64_t neighbours = layout.inner == 1 ? 4 : 1;
   const std::int64_t run = std::min(layout.inner, kSample);
   const std::int64_t rows = std::min(layout.outer, kSample / run);
   const float share = 1.0F / static_cast<float>(rows * run);
   std::vector<float> means(layout.channels);
+  const auto start = [&](std::int64_t r) {
+    return data + layout.outer * r / rows * layout.channels * layout.inner + (layout.inner - run) / 2;
+  };
+  // Each row stands in a page of its own: all are asked for at once, not one after the other.
+  constexpr std::int64_t kLine = 64 / sizeof(Scalar);
+  for (std::int64_t r = 0; r < rows && layout.inner == 1; ++r) {
+    for (std::int64_t c = 0; c < layout.channels; c += kLine) __builtin_prefetch(start(r) + c);
+  }
   for (std::int64_t r = 0; r < rows; ++r) {
-    const std::int64_t first = r / neighbours * neighbours;
-    const std::int64_t o = layout.outer * first / rows + (r - first);
-    const Scalar* row = data + o * layout.channels * layout.inner + (layout.inner - run) / 2;
+    const Scalar* row = start(r);
     if (layout.inner == 1) {
       add_row(row, layout.channels, share, means.data());
       continue;

@@ -74,7 +74,8 @@ class Recogniser {
 
   [[noreturn]] void fail(const std::string& why) const {
     throw InputError(io::quote(source_) + ": its chat template is not supported (" + why +
-                     "); expected the one of SmolLM2, ChatML, Qwen2.5, Qwen3 or Llama 3");
+                     "); expected the one of SmolLM2, ChatML, Qwen2.5, Qwen3 or Llama 3; without a chat: `chat: false` "
+                     "in the views, `--raw` on the command line");
   }
 
  private:

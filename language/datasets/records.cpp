@@ -10,17 +10,17 @@ namespace {
 Record parse_record(std::string_view line, const std::string& where) {
   const auto object = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
   if (!object.is_object()) throw InputError(where + ": expected a JSON object of texts");
-  Record record;
+  Record record{.fields = {}, .origin = where};
   for (const auto& [name, value] : object.items()) {
     if (value.is_string()) {
-      record[name] = value.get<std::string>();
+      record.fields[name] = value.get<std::string>();
     } else if (value.is_number() || value.is_boolean()) {
-      record[name] = value.dump();
+      record.fields[name] = value.dump();
     } else {
       throw InputError(where + ": '" + name + "' is neither a text nor a number");
     }
   }
-  if (!record.contains("prompt")) throw InputError(where + ": no \"prompt\"");
+  if (!record.fields.contains("prompt")) throw InputError(where + ": no \"prompt\"");
   return record;
 }
 

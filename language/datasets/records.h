@@ -7,8 +7,12 @@
 
 namespace drystill::language {
 
-// Texts by name: one line of a JSONL file.
-using Record = std::map<std::string, std::string>;
+// One line of a JSONL file.
+struct Record {
+  std::map<std::string, std::string> fields;  // texts by name
+  std::string origin;                         // "<source>:<line>"
+  bool operator==(const Record&) const = default;
+};
 
 // One JSON object of strings a line; empty lines are skipped. Numbers and booleans become their JSON text. Throws
 // InputError "<source>:<line>: ..." for anything else, a record without "prompt" included.

@@ -4,11 +4,26 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <string>
 #include <vector>
 
+#include "core/error.h"
+
 namespace drystill::language {
+namespace {
+
+void check_prompts(std::span<const PromptedCompletion> texts) {
+  const auto empty = std::ranges::find_if(texts, [](const PromptedCompletion& text) { return text.prompt.empty(); });
+  if (empty == texts.end()) return;
+  throw InputError("[language.pack] expected at least one token before a completion, got none before completion " +
+                   std::to_string(empty - texts.begin()) + " of " + std::to_string(texts.size()) +
+                   "; begin its prompt with a token that begins a text");
+}
+
+}  // namespace
 
 PackedView pack(std::span<const PromptedCompletion> texts, torch::Device device) {
+  check_prompts(texts);
   const auto rows = static_cast<std::int64_t>(texts.size());
   const auto length_of = [](const PromptedCompletion& text) {
     return std::ssize(text.prompt) + std::max<std::int64_t>(std::ssize(text.completion) - 1, 0);

@@ -21,6 +21,7 @@ struct PackedView {
   torch::Tensor predictors;  // int64 [M]: the places in [N * T] whose hidden states predict the completions' tokens
 };
 
+// Throws InputError for an empty prompt: nothing would predict the completion's first token.
 PackedView pack(std::span<const PromptedCompletion> texts, torch::Device device);
 // The M tokens of all completions, in their order.
 torch::Tensor completion_tokens(std::span<const PromptedCompletion> texts, torch::Device device);  // int64 [M]

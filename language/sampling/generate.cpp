@@ -122,7 +122,8 @@ class Generation {
   }
 
   void step() {
-    const torch::Tensor logits = next_logits();
+    torch::Tensor logits = next_logits();
+    context_.writable.restrict(logits);
     std::vector<Draw> draws;
     for (const Active& active : active_) {
       const auto count = static_cast<std::int64_t>(completions_[active.prompt].ids.size());

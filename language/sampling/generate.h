@@ -12,6 +12,7 @@
 #include "core/progress.h"
 #include "language/sampling/inference_engine.h"
 #include "language/sampling/sampling_options.h"
+#include "language/sampling/writable_ids.h"
 
 namespace drystill::language {
 
@@ -22,7 +23,7 @@ constexpr auto enum_names(FinishReason) {
 }
 
 // What was sampled behind one prompt. A stop id is the last of `ids`; so is the token that completed a stop string or a
-// loop. Both log-probabilities are those of sampler.h, one an id.
+// loop. Both log-probabilities are those of sampler.h over the writable ids, one an id.
 struct Completion {
   std::vector<std::int64_t> ids;
   std::vector<float> log_probs;
@@ -44,6 +45,7 @@ struct GenerateContext {
   std::int64_t first_sequence = 0;  // number of the first prompt's random stream, for calls that share a larger set
   std::function<void(const TokenEvent&)> on_token = {};
   std::function<std::string(std::span<const std::int64_t>)> decode = {};  // ids -> text; needed by stop_strings
+  WritableIds writable = {};                                              // no other id is sampled
   const PrefixKeyValues* prefix = nullptr;                                // stands before every prompt
   bool keep_states = false;                                               // in the completions, in the engine's dtype
   Progress* progress = nullptr;                                           // counts finished sequences

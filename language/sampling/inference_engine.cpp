@@ -10,6 +10,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "core/stop_request.h"
 #include "kernels/decoder_rows.h"
 #include "kernels/logit_blocks.h"
 #include "language/sampling/packed_decoder.h"
@@ -150,6 +151,7 @@ torch::Tensor InferenceEngine::forward(std::span<const TokenRun> runs, torch::Te
   std::size_t run = 0;
   std::int64_t end_of_run = runs.empty() ? 0 : static_cast<std::int64_t>(runs[0].ids.size());
   for (std::int64_t begin = 0; begin < count; begin += kMostRows) {
+    if (const int signal = stop_requested()) throw Interrupted(signal);
     const std::int64_t end = std::min(begin + kMostRows, count);
     const torch::Tensor chunk = decoder.states(std::span(rows).subspan(begin, end - begin));
     while (run < runs.size() && end_of_run <= end) {
@@ -173,6 +175,7 @@ std::vector<float> InferenceEngine::token_log_probs(std::span<const std::int64_t
   std::vector<float> log_probs;
   std::vector<float> maxima(kMostScoreRows * blocks), sums(kMostScoreRows * blocks);
   for (std::int64_t begin = 0; begin < count; begin += kMostScoreRows) {
+    if (const int signal = stop_requested()) throw Interrupted(signal);
     const std::int64_t size = std::min(kMostScoreRows, count - begin);
     const torch::Tensor logits =
         decoder.logits(decoder.normalised(decoder.states(std::span(rows).subspan(begin, size))));

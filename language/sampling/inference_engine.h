@@ -57,10 +57,12 @@ class InferenceEngine {
   // Appends every run to its sequence; logits of the token after each run -> [runs, V], float32. states: where given,
   // what the head made them of, [runs, H], float32: the last token's state behind the final norm.
   // Throws InputError for an empty run, two runs of one sequence, an id outside the vocabulary, or more tokens than the
-  // model has positions; the sequences are then as they were.
+  // model has positions; the sequences are then as they were. Throws Interrupted where a signal asked to stop, within a
+  // long prompt too; the sequences are then of no more use.
   torch::Tensor forward(std::span<const TokenRun> runs, torch::Tensor* states = nullptr) const;
 
   // log p(ids[t] | ids[0 : t]) for t >= 1, float32, natural: one less than there are ids. prefix: stands before them.
+  // Throws what `forward` does.
   std::vector<float> token_log_probs(std::span<const std::int64_t> ids, const PrefixKeyValues* prefix = nullptr) const;
 
   const TransformerOptions& options() const;

@@ -13,6 +13,7 @@ namespace drystill::language {
 struct Item {
   std::map<std::string, std::string> fields;
   std::vector<std::int64_t> tokens;  // not empty: the prompt in every view that has no template
+  std::string origin = {};           // "file:line" of a record; empty: it has none
 };
 
 }  // namespace drystill::language

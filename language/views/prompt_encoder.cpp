@@ -21,10 +21,16 @@ std::vector<std::int64_t> encode_segments(const Tokenizer& tokenizer, const std:
 }  // namespace
 
 PromptEncoder::PromptEncoder(Tokenizer tokenizer) : tokenizer_(std::move(tokenizer)) {
-  if (tokenizer_.chat_template()) template_ = ChatTemplate::for_tokenizer(tokenizer_);
+  if (!tokenizer_.chat_template()) return;
+  try {
+    template_ = ChatTemplate::for_tokenizer(tokenizer_);
+  } catch (const InputError& error) {
+    why_not_ = error.what();
+  }
 }
 
 const ChatTemplate& PromptEncoder::known_template() const {
+  if (!why_not_.empty()) throw InputError(why_not_);
   if (!template_) {
     throw InputError(
         tokenizer_.source() +

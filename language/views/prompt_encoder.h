@@ -14,11 +14,12 @@ namespace drystill::language {
 // A tokenizer with its chat template: texts in, the tokens of prompts out. User text never becomes a special token.
 class PromptEncoder {
  public:
-  // Recognises the tokenizer's chat template; a model without one can still be given plain text.
+  // A model without a chat template, or with one that is not known, can still be given plain text.
   explicit PromptEncoder(Tokenizer tokenizer);
 
   const Tokenizer& tokenizer() const { return tokenizer_; }
   std::optional<std::int64_t> beginning_of_text() const { return tokenizer_.bos(); }
+  bool has_chat_template() const { return template_.has_value(); }
   std::vector<std::int64_t> ordinary_tokens() const;  // every id that has a token and is not special
 
   std::vector<std::int64_t> text(std::string_view text) const;  // nothing around it
@@ -39,6 +40,7 @@ class PromptEncoder {
 
   Tokenizer tokenizer_;
   std::optional<ChatTemplate> template_;
+  std::string why_not_;  // where the model's template is not known
 };
 
 }  // namespace drystill::language

@@ -3,6 +3,16 @@
 #include "language/views/translate_tokens.h"
 
 namespace drystill::language {
+namespace {
+
+// Nothing for an empty text where no token begins one: there is nothing to predict a completion from.
+std::optional<std::vector<std::int64_t>> document(const PromptEncoder& encoder, const std::string& text) {
+  auto tokens = encoder.document(text);
+  if (tokens.empty()) return std::nullopt;
+  return tokens;
+}
+
+}  // namespace
 
 View::View(const ViewOptions& options, const PromptEncoder& encoder, const PromptEncoder* token_encoder)
     : options_(options),
@@ -25,7 +35,7 @@ std::optional<std::vector<std::int64_t>> View::filled(const Item& item) const {
              assistant = assistant_.fill(item.fields);
   if (!system || !user || !assistant) return std::nullopt;
   if (options_.chat) return encoder_.chat(*system, *user, *assistant);
-  return encoder_.document(*system + *user + *assistant);
+  return document(encoder_, *system + *user + *assistant);
 }
 
 std::optional<std::vector<std::int64_t>> View::bare(const Item& item) const {
@@ -34,9 +44,7 @@ std::optional<std::vector<std::int64_t>> View::bare(const Item& item) const {
   const auto prompt = item.fields.find("prompt");
   if (prompt == item.fields.end()) return std::nullopt;
   if (options_.chat) return encoder_.chat({}, prompt->second, {});
-  auto tokens = encoder_.document(prompt->second);
-  if (tokens.empty()) return std::nullopt;  // an empty text, and no token that begins one
-  return tokens;
+  return document(encoder_, prompt->second);
 }
 
 }  // namespace drystill::language

@@ -20,7 +20,8 @@ class View {
   View(const ViewOptions& options, const PromptEncoder& encoder, const PromptEncoder* token_encoder = nullptr);
 
   // The tokens that stand before the completion, at least one. Nothing where the item lacks a text that a template
-  // names (see ViewOptions::fallback_to_prompt), or has neither tokens nor a prompt.
+  // names (see ViewOptions::fallback_to_prompt), has neither tokens nor a prompt, or comes out empty: no text, for a
+  // tokenizer without a token that begins one.
   std::optional<std::vector<std::int64_t>> prompt(const Item& item) const;
 
  private:

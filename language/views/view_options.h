@@ -1,8 +1,11 @@
 #pragma once
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "core/fields.h"
+#include "language/views/text_template.h"
 
 namespace drystill::language {
 
@@ -24,6 +27,15 @@ struct ViewOptions {
     field("chat", chat, "put the messages into the model's chat template; false: system, user and assistant in a row");
     field("fallback_to_prompt", fallback_to_prompt,
           "an item that lacks a text named here is seen as its bare prompt; false: it is left out");
+  }
+  std::vector<Problem> problems() const {
+    std::vector<Problem> problems;
+    for (const auto& [key, text] :
+         {std::pair("system", &system), std::pair("user", &user), std::pair("assistant", &assistant)}) {
+      const std::string problem = parse_template(*text).problem;
+      if (!problem.empty()) problems.push_back({key, "is no template: " + problem});
+    }
+    return problems;
   }
   bool operator==(const ViewOptions&) const = default;
 };

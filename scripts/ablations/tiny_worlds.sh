@@ -76,8 +76,11 @@ inputs_of() {
     --set rollout.author=fixed
 
   local third=(--set candidates=3 --set ramps.window_low.to=0.66)
+  # Just above what a fresh student loses: everything weighs something from the first step on, the easy more.
+  local threshold=2
+  [[ "$world" != facts ]] || threshold=6
   cell "${world}_self_paced" distill "$data_free" --set curriculum.method=self_paced --set curriculum.pacing=soft \
-    --set curriculum.threshold=0.5 --set curriculum.threshold_per_step=0.01
+    --set "curriculum.threshold=$threshold" --set curriculum.threshold_per_step=0.01
   cell "${world}_easy_first" distill "$data_free" "${third[@]}" --set ramps.window_high.from=0.34
   cell "${world}_hardest" distill "$data_free" "${third[@]}" --set ramps.window_low.from=0.66
   # The prefix takes a step for each of the student's.

@@ -131,6 +131,18 @@ def main():
         again = drystill("distill", world.config, "--out", done, "-q")
         expect("existing run folder", again, 2, "done")
         assert (done / "metrics.jsonl").read_bytes() == before
+        expect("out of memory", distill("--set", "batch=100000000000"), 5, "out of memory")
+        expect("divergence in the last step", distill("--set", "optimizer.learning_rate=1e39", "--set", "loop.epochs=1",
+                                                      "--set", "loop.epoch_steps=1"), 4, "diverged", "no checkpoint")
+        expect("a run too long to count", distill("--set", "loop.epochs=4611686018427387904"), 2, "loop.epochs")
+        # A mistake found before the first step leaves nothing in the way of the corrected command.
+        corrected = folder / "corrected"
+        for mistake, code in (("teacher.checkpoint=none.safetensors", 3), ("evaluation.test_images=none", 3),
+                              ("teacher.checkpoint=", 2)):
+            wrong = drystill("distill", world.config, "--out", corrected, "-q", "--set", mistake)
+            expect(f"a run with {mistake}", wrong, code)
+            assert not corrected.exists(), f"{mistake} left a run folder"
+        expect("the corrected run", drystill("distill", world.config, "--out", corrected, "-q", "--set", "loop.epochs=1"), 0)
         expect("divergence", distill("--set", "optimizer.learning_rate=1e30"), 4, "diverged")
         for option, value in (("--out", folder / "elsewhere"), ("--on-exists", "new")):
             expect(f"{option} beside --resume", drystill("distill", "--resume", done, option, value), 2, option, "--resume")

@@ -5,6 +5,7 @@ import pathlib
 import struct
 import tempfile
 
+from tiny_language_world import WORDS, write_model
 from tiny_world import drystill
 
 GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "golden" / "language"
@@ -56,11 +57,21 @@ def expect(name, result, code, *words):
         check(name, word in line, f"'{word}' is not in the message: {line}")
 
 
+def check_padding(folder):
+    """Rows of an embedding that no token stands for are never written: they would vanish from the text."""
+    model = write_model(folder / "padded", seed=1, words=WORDS + 131)
+    result = drystill("generate", model, "--prompt", "To be", "--raw", "--batch", "4", "--max-new-tokens", "32", "--json")
+    expect("generate with padding", result, 0)
+    for line in result.stdout.splitlines():
+        check("generate with padding", max(json.loads(line)["ids"]) < WORDS, line)
+
+
 def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         for family in FAMILIES:
             check_scores(family, folder)
+        check_padding(folder)
         llama = GOLDEN / "llama"
         bad = folder / "bad.jsonl"
         for text, words in (('{"ids": [1, 2]}\n[1]\n', ["bad.jsonl:2"]), ('{"ids": [1, 1.5]}', ["bad.jsonl:1", "1.5"]),
@@ -76,6 +87,15 @@ def main():
               result.stdout + result.stderr)
         expect("score without a file", drystill("score", llama), 2, "--text", "--ids")
         expect("score of a missing file", drystill("score", llama, "--ids", folder / "none"), 3, "none")
+        for option in ("--text", "--ids"):
+            expect(f"score {option} of a folder", drystill("score", llama, option, folder), 3, folder.name, "text file")
+        bad.write_text('{"ids": [1, 2]}\n\n{"ids": [3, 4]}\n')
+        blank = drystill("score", llama, "--ids", bad, "--json")
+        expect("score of a blank line", blank, 3, "bad.jsonl:2", "empty line")
+        check("score of a blank line", blank.stdout == "", f"output before the error: {blank.stdout}")
+        piped = drystill("score", llama, "--ids", "-", "--json", input=empty.read_text())
+        check("score of standard input", piped.stdout == result.stdout, piped.stderr)
+        expect("score of bad standard input", drystill("score", llama, "--ids", "-", input="[1]\n"), 3, "standard input:1")
         expect("score with a missing model", drystill("score", folder / "none", "--ids", empty), 3, "none")
         expect("generate with a missing model", drystill("generate", folder / "none", "--prompt", "x"), 3, "none")
         expect("generate without a tokenizer", drystill("generate", llama, "--prompt", "x"), 3, "tokenizer")

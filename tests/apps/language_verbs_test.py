@@ -3,12 +3,14 @@ missing said well, folders that load again."""
 import json
 import os
 import pathlib
+import pty
 import shutil
 import struct
+import subprocess
 import tempfile
 
 from tiny_language_world import LanguageWorld
-from tiny_world import drystill
+from tiny_world import PROGRAM, drystill
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 failures = []
@@ -35,6 +37,8 @@ def check_adapters(world, parts):
     """generate and score with what was trained over the whole teacher are not those of the teacher."""
     texts = ["--text", world.text, "--threads", 1]
     scored = [drystill("score", world.teacher, *texts).stdout]
+    piped = drystill("score", world.teacher, "--text", "-", "--threads", 1, input=world.text.read_text())
+    check("score of standard input", piped.stdout.replace("standard input", str(world.text)) == scored[0], piped.stderr)
     for name, trainable in parts.items():
         run = world.folder / f"{name}_over_teacher"
         answer("distill", world.config, "--set", "loop.epochs=1", "--set", "optimizer.learning_rate=0.01", "-q",
@@ -141,6 +145,16 @@ def check_prune(world):
     expect("prune to more layers", drystill("prune", world.teacher, "--keep", 99), 2, "99")
 
 
+def check_mistakes_leave_no_run(world):
+    run, questions = world.folder / "corrected", world.folder / "questions.jsonl"
+    command = ["distill", world.config, "--set", f"rollout.prompts={{method: file, path: {questions}}}", "--set",
+               "loop.epochs=1", "--out", run, "-q"]
+    expect("missing prompts", drystill(*command), 3, "questions.jsonl")
+    check("missing prompts", not run.exists(), "a run folder is left")
+    questions.write_text('{"prompt": "Why?"}\n')
+    expect("the corrected command", drystill(*command), 0)
+
+
 def check_adversary_options(world):
     def config(*settings):
         sets = [part for setting in settings for part in ("--set", setting)]
@@ -153,6 +167,49 @@ def check_adversary_options(world):
         refused = config(teacher, f"rollout.sampling.{key}={value}")
         expect(f"an adversary with {key}", refused, 2, "adversarial_prefix", key)
     expect("a prefix that is all frozen", config(teacher, "rollout.adversarial_prefix.frozen=4"), 2, "frozen", "length")
+
+
+VERBS = ("distill", "train", "synthesize", "evaluate", "generate", "score", "tokenize", "prune", "report", "inspect",
+         "convert", "config", "list", "doctor")
+
+
+def check_help():
+    top = drystill("--help").stdout
+    for verb in VERBS:
+        check("--help", f"\n  {verb} " in top, f"{verb} is not in it: {top}")
+        text = drystill(verb, "--help").stdout
+        examples = text.partition("Examples\n")[2].partition("Exit codes:")[0].splitlines()
+        check(f"{verb} --help", examples and all(line.startswith(f"  drystill {verb}") for line in examples), text)
+    generate = drystill("generate", "--help").stdout
+    for word in ("side by side", "ids", "log_probabilities", "finish_reason", "tokens_per_second"):
+        check("generate --help", word in generate, f"no '{word}': {generate}")
+    for verb in ("tokenize", "score"):
+        check(f"{verb} --help", "BOS" in drystill(verb, "--help").stdout, "no BOS")
+
+
+def on_terminal(*arguments):
+    """What the program writes to a terminal as standard error."""
+    ours, terminal = pty.openpty()
+    with subprocess.Popen([PROGRAM, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                          stderr=terminal, env=os.environ | {"TERM": "xterm"}) as process:
+        process.wait(timeout=300)
+    os.write(terminal, b"end")
+    os.close(terminal)
+    written = b""
+    while not written.endswith(b"end"):
+        written += os.read(ours, 1 << 16)
+    os.close(ours)
+    return written.decode().removesuffix("end")
+
+
+def check_generate(world):
+    sample = ["generate", world.teacher, "--prompt", "To be", "--raw", "--max-new-tokens", 4, "--threads", 1]
+    check("progress", "3/3" in on_terminal(*sample, "--batch", 3), "none on a terminal")
+    for quiet in (["--batch", 1], ["--batch", 3, "-q"]):
+        check("no progress", on_terminal(*sample, *quiet) == "", quiet)
+    check("no progress in a pipe", drystill(*sample, "--batch", 3).stderr == "")
+    expect("too many tokens", drystill(*sample[:-4], "--max-new-tokens", 4093), 3, "--prompt", "--max-new-tokens 4093",
+           "4096", "4091")
 
 
 def check_names():
@@ -177,6 +234,9 @@ def main():
         check_prune(world)
         check_bfloat16_without_its_instructions(world)
         check_adversary_options(world)
+        check_mistakes_leave_no_run(world)
+        check_generate(world)
+        check_help()
         check_names()
     print("\n".join(failures) or "ok")
     raise SystemExit(1 if failures else 0)

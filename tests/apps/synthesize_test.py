@@ -2,10 +2,13 @@
 import json
 import pathlib
 import shutil
+import signal
+import subprocess
 import tempfile
+import time
 
 from tiny_language_model import write_language_model
-from tiny_world import drystill
+from tiny_world import PROGRAM, drystill
 
 failures = []
 
@@ -21,6 +24,26 @@ def expect(name, result, code, *words):
     check(name, "\n" not in line, f"more than one line: {line}")
     for word in words:
         check(name, word in line, f"'{word}' is not in the message: {line}")
+
+
+def size_of(folder):
+    return sum(file.stat().st_size for file in folder.iterdir()) if folder.exists() else 0
+
+
+def check_interrupted(config, cached, folder):
+    """What there is when a signal comes can be learnt from."""
+    command = [PROGRAM, "synthesize", config, "-o", folder, "--logits", "--count", "1000000", "-q"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and size_of(folder) == 0:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    error = process.communicate()[1].strip()
+    check("interrupted", process.returncode == 128 + signal.SIGTERM, f"exit {process.returncode}: {error}")
+    records = len((folder / "records.jsonl").read_text().splitlines())
+    check("interrupted", f"{records} of 1000000 sequences are in" in error, f"{records} records: {error}")
+    check("interrupted", records > 0 and records % 4 == 0, f"{records} records")
+    run = cached(folder, "interrupted_run")
+    check("a run from what there was", run.returncode == 0, run.stderr)
 
 
 def main():
@@ -60,6 +83,13 @@ loop: {{epochs: 1, epoch_steps: 2}}
         check("a cached run", run.returncode == 0, run.stderr)
         check("its student", (folder / "run" / "student" / "model.safetensors").exists())
         moved.rename(teacher)
+
+        check_interrupted(config, cached, folder / "interrupted")
+        killed = folder / "killed"
+        killed.mkdir()
+        shutil.copy(cache / "teacher_00000.safetensors", killed)
+        expect("a killed one's folder", drystill("synthesize", config, "-o", killed, "--logits", "-q"), 3, "killed",
+               "teacher_00000.safetensors", "delete")
 
         part = cache / "teacher_00000.safetensors"
         data = part.read_bytes()

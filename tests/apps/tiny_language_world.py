@@ -37,9 +37,9 @@ def write_tokenizer(folder):
         {"bos_token": "<|endoftext|>", "eos_token": "<|im_end|>", "chat_template": CHAT_TEMPLATE}))
 
 
-def shapes(layers):
+def shapes(layers, words):
     heads, kv_heads = HEADS * HEAD_WIDTH, KV_HEADS * HEAD_WIDTH
-    yield "model.embed_tokens.weight", [WORDS, HIDDEN]
+    yield "model.embed_tokens.weight", [words, HIDDEN]
     for i in range(layers):
         layer = f"model.layers.{i}."
         for name, shape in (("q", [heads, HIDDEN]), ("k", [kv_heads, HIDDEN]), ("v", [kv_heads, HIDDEN]),
@@ -50,7 +50,7 @@ def shapes(layers):
         yield layer + "input_layernorm.weight", [HIDDEN]
         yield layer + "post_attention_layernorm.weight", [HIDDEN]
     yield "model.norm.weight", [HIDDEN]
-    yield "lm_head.weight", [WORDS, HIDDEN]
+    yield "lm_head.weight", [words, HIDDEN]
 
 
 def random_weights(shape, rng, favour, name):
@@ -65,12 +65,12 @@ def random_weights(shape, rng, favour, name):
     return weights
 
 
-def write_model(folder, seed, layers=2, favour=b""):
-    """A llama of random weights. favour: bytes that it writes nine times out of ten."""
+def write_model(folder, seed, layers=2, favour=b"", words=WORDS):
+    """A llama of random weights. favour: bytes that it writes nine times out of ten. words: more of them are padding."""
     folder.mkdir(parents=True)
     rng = random.Random(seed)
     header, data = {}, b""
-    for name, shape in shapes(layers):
+    for name, shape in shapes(layers, words):
         weights = random_weights(shape, rng, favour, name)
         raw = struct.pack(f"<{len(weights)}f", *weights)
         header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [len(data), len(data) + len(raw)]}
@@ -79,7 +79,7 @@ def write_model(folder, seed, layers=2, favour=b""):
     text += b" " * (-len(text) % 8)
     (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + data)
     (folder / "config.json").write_text(json.dumps({
-        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu", "vocab_size": WORDS,
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu", "vocab_size": words,
         "hidden_size": HIDDEN, "intermediate_size": INNER, "num_hidden_layers": layers, "num_attention_heads": HEADS,
         "num_key_value_heads": KV_HEADS, "head_dim": HEAD_WIDTH, "max_position_embeddings": 4096,
         "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "tie_word_embeddings": False, "bos_token_id": 256,
@@ -126,6 +126,24 @@ evaluation: {{texts: [{self.text}], window: 32, windows: 4}}
         path = self.folder / name
         path.write_text(text.lstrip())
         return path
+
+
+class OwnTeacherWorld(LanguageWorld):
+    """A student with an adapter that learns from the running mean of itself what the two of them write; every draw is
+    gone through twice."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.model_file = "student/adapter_model.safetensors"
+        self.config = self.write("own_teacher.yaml", """
+base: distill.yaml
+teacher: {weights: {weights: ema, rate: 0.2, every: 2}}
+trainable: {method: lora, rank: 2}
+passes: 2
+loss: {cross_entropy: 1}
+optimizer: {learning_rate: 1.0e-2}
+loop: {epochs: 8}
+""")
 
 
 class AdversarialWorld(LanguageWorld):

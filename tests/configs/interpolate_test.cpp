@@ -55,6 +55,15 @@ TEST(Interpolate, Environment) {
                                      "${env:DRYSTILL_TEST_NONE,default})"});
 }
 
+TEST(Interpolate, AnUnsetVariableSaysWhatTheFileSaysOfIt) {
+  ASSERT_EQ(setenv("DRYSTILL_TEST_VALUE", "7", 1), 0);
+  ASSERT_EQ(unsetenv("DRYSTILL_TEST_NONE"), 0);
+  EXPECT_EQ(expand("a: \"${env:DRYSTILL_TEST_VALUE,?see there}\"\n").yaml, "a: \"7\"\n");
+  EXPECT_EQ(
+      expand("a: \"${env:DRYSTILL_TEST_NONE,?see there}\"\n").errors,
+      std::vector<std::string>{"x.yaml:1:4: the environment variable 'DRYSTILL_TEST_NONE' is not set; see there"});
+}
+
 TEST(Interpolate, CirclesNameTheirChain) {
   EXPECT_EQ(expand("a: ${b}\nb: ${c}\nc: ${a}\n").errors[0], "x.yaml:3:4: '${a}' refers to itself: a -> b -> c -> a");
   EXPECT_EQ(expand("a: ${a}\n").errors[0], "x.yaml:1:4: '${a}' refers to itself: a -> a");

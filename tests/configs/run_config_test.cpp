@@ -50,6 +50,31 @@ TEST_F(RunConfigFile, APartWithoutATaskServesAnyTask) {
   }
 }
 
+std::string error_of(const fs::path& file) {
+  try {
+    load_run_config(file);
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST_F(RunConfigFile, OneMistakeIsOneLine) {
+  ASSERT_EQ(unsetenv("DRYSTILL_TEST_NONE"), 0);
+  const auto file =
+      write("a.yaml", "task: distill_language_model\nteacher: {model: \"${env:DRYSTILL_TEST_NONE,?see there}\"}\n");
+  EXPECT_EQ(error_of(file),
+            file.string() + ":2:18: the environment variable 'DRYSTILL_TEST_NONE' is not set; see there");
+}
+
+TEST_F(RunConfigFile, AViewsTemplateIsNamedWhereItIsWritten) {
+  const auto file =
+      write("a.yaml", "task: distill_language_model\nteacher: {model: x}\nteacher_view:\n  user: \"Q: {prompt\"\n");
+  EXPECT_EQ(error_of(file), file.string() +
+                                ":4:9: 'teacher_view.user' is no template: '{' at character 4 opens no name; write "
+                                "{name}, or {{ for a brace");
+}
+
 TEST_F(RunConfigFile, TheTaskMustBeNamed) {
   const auto file = write("part.yaml", "batch: 32\n");
   try {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
+
 #include "tests/generator/synthesis_fixture.h"
 #include "vision/batch_norm_tap.h"
 
@@ -180,6 +182,17 @@ TEST_F(Generative, SavedAndLoadedItGoesOnTheSame) {
   other.improve({8, 0.5});
   EXPECT_TRUE(other.sample(4).equal(expected));
   EXPECT_EQ(other.images_made(), 20) << "two batches of eight and four samples";
+}
+
+TEST_F(Generative, ASignalEndsTheWarmUpAndItGoesOn) {
+  auto choice = options();
+  choice.warmup_steps = 4;
+  const auto make = [&](SeedStreams& seeds, int signal_at) {
+    auto made = testing::make_models("resnet8", "resnet8", seeds);
+    if (signal_at > 0) made.teacher = std::make_shared<testing::SignalledTeacher>(made.teacher, signal_at);
+    return std::make_unique<GenerativeSynthesizer>(choice, made, seeds);
+  };
+  testing::expect_the_same_batch_after_a_signal(make, 2);
 }
 
 }  // namespace

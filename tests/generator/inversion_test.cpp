@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <set>
 
 #include "generator/objective.h"
@@ -149,6 +150,15 @@ TEST_F(Inversion, SavedAndLoadedItGoesOnTheSame) {
   other.improve({8, 0.5});
   EXPECT_TRUE(other.sample(4).equal(later));
   EXPECT_EQ(other.images_made(), 16);
+}
+
+TEST_F(Inversion, ASignalEndsABatchAndItBeginsAgain) {
+  const auto make = [&](SeedStreams& seeds, int signal_at) {
+    auto made = testing::make_models("lenet5", "lenet5_half", seeds);
+    if (signal_at > 0) made.teacher = std::make_shared<testing::SignalledTeacher>(made.teacher, signal_at);
+    return std::make_unique<InversionSynthesizer>(options(), made, seeds);
+  };
+  testing::expect_the_same_batch_after_a_signal(make, 2);
 }
 
 }  // namespace

@@ -57,6 +57,27 @@ TEST(RunFolder, RefusesAnExistingRun) {
   EXPECT_EQ(read_text(base / "a/config.yaml"), facts().config);
 }
 
+TEST(RunFolder, GoesAgainWhereNothingWasSaved) {
+  const testing::TemporaryFolder base;
+  const auto given = base / "given";
+  std::filesystem::create_directory(given);
+  std::ofstream(given / ".hidden") << "kept";
+  for (const auto& path : {base / "made", given}) {
+    EXPECT_TRUE(RunFolder::create(path, OnExists::kError, facts()).remove_if_unused());
+    EXPECT_EQ(std::filesystem::exists(path), path == given);
+    { RunFolder::create(path, OnExists::kError, facts()); }
+    EXPECT_FALSE(RunFolder::resume(path, facts()).remove_if_unused());
+    EXPECT_TRUE(is_run_folder(path));
+  }
+  EXPECT_EQ(read_text(given / ".hidden"), "kept");
+  for (const char* saved : {"metrics.jsonl", "checkpoints/a", "samples/a"}) {
+    auto folder = RunFolder::create(base / "saved", OnExists::kNew, facts());
+    std::ofstream(folder.path() / saved) << "x";
+    EXPECT_FALSE(folder.remove_if_unused()) << saved;
+    EXPECT_TRUE(is_run_folder(folder.path())) << saved;
+  }
+}
+
 TEST(RunFolder, NewTakesTheNextName) {
   const testing::TemporaryFolder base;
   const auto first = RunFolder::create(base / "a/", OnExists::kNew, facts());

@@ -133,6 +133,7 @@ TEST(TokenDivergence, JensenShannonIsTheKlsAtItsEndsAndInTheLimit) {
   EXPECT_NEAR(value(Kind::kJensenShannon, 1e-4) / 1e-4, 0.336942, 1e-6);
   EXPECT_NEAR(value(Kind::kJensenShannon, 1e-6) / 1e-6, 0.336980, 1e-6);
   EXPECT_NEAR(value(Kind::kJensenShannon, 1 - 1e-2) / 1e-2, 0.338978, 1e-6);
+  EXPECT_NEAR(value(Kind::kJensenShannon, 1 - 1e-4) / 1e-4, 0.342976, 1e-6);
   EXPECT_NEAR(value(Kind::kJensenShannon, 1 - 1e-6) / 1e-6, 0.343016, 1e-6);
 }
 

@@ -75,12 +75,8 @@ inline language::TransformerOptions tiny_transformer(std::int64_t layers = 2) {
   return options;
 }
 
-inline std::shared_ptr<language::CausalLm> tiny_language_model(std::uint64_t seed, std::int64_t layers = 2,
-                                                               std::int64_t more_words = 0) {
-  auto options = tiny_transformer(layers);
-  options.vocab_size += more_words;
-  options.bos_token = *options.bos_token + more_words;
-  options.eos_tokens.front() += more_words;
+inline std::shared_ptr<language::CausalLm> tiny_language_model(const language::TransformerOptions& options,
+                                                               std::uint64_t seed) {
   auto model = std::make_shared<language::CausalLm>(options);
   model->initialise(at::detail::createCPUGenerator(seed));
   const torch::NoGradGuard no_grad;  // far enough from uniform that teacher and student differ
@@ -88,6 +84,22 @@ inline std::shared_ptr<language::CausalLm> tiny_language_model(std::uint64_t see
     if (parameter.dim() == 2) parameter.mul_(12);
   }
   return model;
+}
+
+inline std::shared_ptr<language::CausalLm> tiny_language_model(std::uint64_t seed, std::int64_t layers = 2,
+                                                               std::int64_t more_words = 0) {
+  auto options = tiny_transformer(layers);
+  options.vocab_size += more_words;
+  options.bos_token = *options.bos_token + more_words;
+  options.eos_tokens.front() += more_words;
+  return tiny_language_model(options, seed);
+}
+
+// With rows behind the tokenizer's 259 tokens.
+inline std::shared_ptr<language::CausalLm> padded_tiny_language_model(std::uint64_t seed, std::int64_t words) {
+  auto options = tiny_transformer();
+  options.vocab_size = words;
+  return tiny_language_model(options, seed);
 }
 
 // A Hugging Face folder with a tiny llama and its byte-level tokenizer; with `pairs` that of another vocabulary.

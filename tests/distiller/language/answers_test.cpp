@@ -60,7 +60,25 @@ TEST(AnswerEvaluator, NamesWhatCannotBeAsked) {
     AnswerEvaluator(sums(), {kSums}, wants_more, world.encoder);
     FAIL();
   } catch (const InputError& error) {
-    EXPECT_NE(std::string(error.what()).find("sums.jsonl: record 1"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("sums.jsonl:1: "), std::string::npos) << error.what();
+  }
+}
+
+TEST(AnswerEvaluator, NamesARecordThatDoesNotFitTheModel) {
+  const AnswerWorld world;
+  const auto make = [&](std::int64_t room) {
+    AnswerEvaluator(sums(), {"{\"prompt\": \"1+1=\", \"reference\": 2}\n{\"prompt\": \"1+1+1=\", \"reference\": 3}\n"},
+                    world.view, world.encoder, room);
+  };
+  EXPECT_NO_THROW(make(14));  // "Q1+1+1=" and seven tokens of an answer
+  try {
+    make(13);
+    FAIL() << "it fits";
+  } catch (const InputError& error) {
+    const std::string message = error.what();
+    for (const char* part : {"sums.jsonl:2: ", "7 tokens", "max_new_tokens 7", "13 positions"}) {
+      EXPECT_NE(message.find(part), std::string::npos) << message;
+    }
   }
 }
 

@@ -70,6 +70,40 @@ TEST(PolicyWeights, GiveTheGradientOfThePolicyLoss) {
   }
 }
 
+// Every token that a mixture may draw, as often as it draws it: weighted by its importance the gradient is that of the
+// student's own expectation, whoever sampled.
+TEST(PolicyWeights, ImportanceGivesTheStudentsOwnGradient) {
+  constexpr std::int64_t kWords = 7;
+  auto random = at::detail::createCPUGenerator(5);
+  auto hidden = at::randn({1, 6}, random).requires_grad_(), weight = at::randn({kWords, 6}, random).requires_grad_();
+  const auto advantages = at::randn({kWords}, random);
+  const auto teacher = at::randn({kWords}, random).softmax(0);
+  const auto student = at::linear(hidden, weight).softmax(1)[0];
+  const auto policy = student.detach(), mixture = 0.4 * teacher + 0.6 * policy;
+  (-(student * advantages).sum()).backward();
+  const auto expected_hidden = hidden.grad().clone(), expected_weight = weight.grad().clone();
+
+  std::vector<Sequence> sequences;
+  for (std::int64_t word = 0; word < kWords; ++word) {
+    sequences.push_back({.teacher_prompt = {1},
+                         .student_prompt = {1},
+                         .completion = {word},
+                         .sampler_log_probabilities = {policy[word].log().item<float>()},
+                         .importance = {(policy[word] / mixture[word]).item<float>()}});
+  }
+  const auto gradient_error = [&](std::span<const Sequence> drawn) {
+    hidden.mutable_grad().reset();
+    weight.mutable_grad().reset();
+    const auto weights = policy_weights(policy.log(), policy.log(), advantages, drawn, {});
+    cross_entropy({hidden.expand({kWords, 6}), weight}, torch::arange(kWords), weights * mixture, 1).loss.backward();
+    return std::max((hidden.grad() - expected_hidden).abs().max().item<double>(),
+                    (weight.grad() - expected_weight).abs().max().item<double>());
+  };
+  EXPECT_LT(gradient_error(sequences), 1e-5);
+  for (Sequence& sequence : sequences) sequence.importance.clear();
+  EXPECT_GT(gradient_error(sequences), 1e-2);
+}
+
 TEST(TokenLogProbs, OfTwoHeadsAreOfTheirMeanProbability) {
   auto random = at::detail::createCPUGenerator(3);
   const auto tokens = torch::tensor({0, 3, 4, 2, 1}, torch::kInt64);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/error.h"
 #include "tests/support/tiny_language_model.h"
 
 namespace drystill::distiller {
@@ -18,6 +19,19 @@ TEST(Pack, PutsEveryCompletionBehindItsPrompt) {
   EXPECT_TRUE(view.tokens.mask.equal(torch::tensor({1, 1, 1, 1, 1, 1, 1, 0}, torch::kBool).view({2, 4})));
   EXPECT_TRUE(view.predictors.equal(torch::tensor({2, 3, 4, 5, 6}, torch::kInt64)));
   EXPECT_TRUE(completion_tokens(kSequences, torch::kCPU).equal(torch::tensor({10, 11, 12, 13, 14}, torch::kInt64)));
+}
+
+// The first token of the second completion would be predicted from what the first one ends with.
+TEST(Pack, RefusesAnEmptyPrompt) {
+  auto sequences = kSequences;
+  sequences[1].student_prompt.clear();
+  try {
+    pack(sequences, Side::kStudent, torch::kCPU);
+    FAIL() << "it was packed";
+  } catch (const InputError& error) {
+    EXPECT_NE(std::string(error.what()).find("before completion 1 of 2"), std::string::npos) << error.what();
+  }
+  EXPECT_NO_THROW(pack(sequences, Side::kTeacher, torch::kCPU));
 }
 
 TEST(Pack, HasNoMaskWithoutPadding) {

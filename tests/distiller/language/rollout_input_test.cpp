@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <csignal>
 
 #include "tests/generator/rollouts/fakes.h"
 
@@ -16,7 +17,8 @@ using generator::testing::kEndOfTurn;
 // One sum, and a student that answers it with these texts in turn; the teacher's view names the sibling.
 struct SiblingWorld {
   SiblingWorld(std::vector<std::string> answers, std::int64_t group)
-      : student([answers = std::move(answers)](std::int64_t n, const std::vector<std::int64_t>&) {
+      : student([this, answers = std::move(answers)](std::int64_t n, const std::vector<std::int64_t>&) {
+          if (n == interrupted_at) throw Interrupted(SIGTERM);
           auto tokens = bytes_of(answers[static_cast<std::size_t>(n) % answers.size()]);
           tokens.push_back(kEndOfTurn);
           return tokens;
@@ -40,6 +42,14 @@ struct SiblingWorld {
                   .seeds = seeds}),
         input({.batch = 3, .draw = group}, rollouts, teacher_view, student_view, {}, seeds) {}
 
+  State saved() const {
+    State state;
+    input.save(StateWriter(state, "input."));
+    seeds.save(StateWriter(state, "seeds."));
+    return state;
+  }
+
+  std::int64_t interrupted_at = -1;  // the prompt behind which a signal stops the student
   language::PromptEncoder encoder = generator::testing::tiny_encoder();
   SeedStreams seeds{1};
   FakeActor student;
@@ -101,6 +111,33 @@ TEST(RolloutInput, LearnsPromptsWhereAsked) {
   EXPECT_TRUE(nobody.calls.empty());
 }
 
+// The second record's prompt alone fills `longest`.
+TEST(RolloutInput, CountsWhatItLeavesOut) {
+  const language::PromptEncoder encoder = generator::testing::tiny_encoder();
+  SeedStreams seeds(1);
+  FakeActor nobody(generator::testing::endless);
+  const language::View view({.chat = false}, encoder);
+  const generator::FilePrompts file{"sums.jsonl"};
+  const auto open = generator::testing::texts(
+      {"{\"prompt\": \"1+1=\", \"completion\": \"2\"}\n{\"prompt\": \"1+1+1=\", \"completion\": \"3\"}\n"});
+  generator::RolloutSource rollouts(
+      {.prompts = file, .author = generator::Author::kFixed},
+      {.prompts = make_prompt_source(
+           file, {.encoder = encoder, .teacher = nobody, .open_texts = open, .completion_length = 8, .seeds = seeds}),
+       .teacher = nobody,
+       .student = nobody,
+       .teacher_view = view,
+       .student_view = view,
+       .encoder = encoder,
+       .seeds = seeds});
+  RolloutInput input({.batch = 1, .draw = 2, .longest = 6}, rollouts, view, view, {}, seeds);
+  EXPECT_EQ(input.next({}).sequences.size(), 1U);
+  const Metrics metrics = input.take_metrics();
+  const auto left_out = std::ranges::find(metrics, "left_out", [](const auto& metric) { return metric.first; });
+  ASSERT_NE(left_out, metrics.end());
+  EXPECT_EQ(left_out->second, 0.5);
+}
+
 TEST(RolloutInput, GoesThroughADrawAsOftenAsAsked) {
   SiblingWorld world({"3", "2", "4", "5"}, 4);
   RolloutInput input({.batch = 2, .draw = 4, .passes = 3}, world.rollouts, world.student_view, world.student_view, {},
@@ -116,6 +153,25 @@ TEST(RolloutInput, GoesThroughADrawAsOftenAsAsked) {
   EXPECT_FALSE(pass(0) == pass(1) && pass(1) == pass(2));
   input.next({});
   EXPECT_EQ(input.tokens_written(), 16);
+}
+
+TEST(RolloutInput, ADrawThatASignalEndsBeginsAgain) {
+  SiblingWorld world({"3", "2", "4", "5"}, 4);
+  world.input.next({});
+  const State before = world.saved();
+  world.interrupted_at = 6;  // in the middle of the second draw
+  EXPECT_THROW(world.input.next({}), Interrupted);
+  const State after = world.saved();
+  EXPECT_EQ(after.values, before.values);
+  ASSERT_EQ(after.tensors.size(), before.tensors.size());
+  for (const auto& [name, tensor] : before.tensors) EXPECT_TRUE(at::equal(after.tensors.at(name), tensor)) << name;
+
+  world.input.next({});
+  const auto& calls = world.student.calls;
+  ASSERT_EQ(calls.size(), 3U);
+  EXPECT_EQ(calls[2].prompts, calls[1].prompts);
+  EXPECT_EQ(calls[2].options.seed, calls[1].options.seed);
+  EXPECT_NE(calls[2].options.seed, calls[0].options.seed);
 }
 
 TEST(RolloutInput, SaysSoWhereNobodyIsEverRight) {

@@ -167,6 +167,31 @@ TEST_F(LanguageRuns, EveryAuthorWrites) {
   }
 }
 
+// One tokenizer, embeddings padded to different sizes: nobody writes an id that the other cannot read.
+TEST_F(LanguageRuns, NoAuthorWritesPadding) {
+  for (const auto& [name, words] : std::map<std::string, std::int64_t>{{"less", 320}, {"more", 400}}) {
+    language::save_causal_lm(folder_ / name, *drystill::testing::padded_tiny_language_model(5, words));
+    drystill::testing::write_tiny_tokenizer(folder_ / name);
+  }
+  for (const auto& [teacher, student] : {std::pair("teacher", "more"), std::pair("more", "less")}) {
+    for (const auto author : {generator::Author::kTeacher, generator::Author::kStudent, generator::Author::kMixture,
+                              generator::Author::kTokenMixture}) {
+      auto with = options();
+      with.teacher.model = (folder_ / teacher).string();
+      with.student = {.from = (folder_ / student).string(), .layers = {}};
+      with.rollout.author = author;
+      with.rollout.mixture_per = generator::MixtureUnit::kSequence;
+      const std::string name = std::string(teacher) + "_by_" + std::string(enum_name(author));
+      EXPECT_EQ(run(with, name).loop.steps, 4);
+      synthesize(with, name + "_records", 16, 0);
+      std::ifstream in(folder_ / (name + "_records") / "records.jsonl");
+      for (std::string line; std::getline(in, line);) {
+        for (const std::int64_t id : nlohmann::json::parse(line)["completion"]) EXPECT_LT(id, 259) << name;
+      }
+    }
+  }
+}
+
 TEST_F(LanguageRuns, EveryPartCanBeTrained) {
   auto lora = options();
   lora.student.layers = {};
@@ -378,6 +403,43 @@ TEST(LanguageOptions, NameWhatDoesNotGoTogether) {
   nothing.divergence_weight = 0;
   EXPECT_FALSE(nothing.problems().empty());
   EXPECT_FALSE(EnsembleTeacher{}.problems().empty());
+}
+
+// Rotary positions never end: a run that goes beyond those that a model knows would not fail by itself.
+TEST_F(LanguageRuns, NamesTextsLongerThanAModelsContext) {
+  auto shorter = drystill::testing::tiny_transformer();
+  shorter.max_positions = 100;
+  language::save_causal_lm(folder_ / "short", *drystill::testing::tiny_language_model(shorter, 3));
+  drystill::testing::write_tiny_tokenizer(folder_ / "short");
+  const auto error_of = [&](const DistillLanguageModel& options, const std::string& name) -> std::string {
+    try {
+      run(options, "run_" + name);
+    } catch (const ConfigError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  auto teacher = options();
+  teacher.teacher.model = (folder_ / "short").string();
+  teacher.student = {.from = (folder_ / "teacher").string(), .layers = {}};
+  teacher.longest = 102;
+  EXPECT_EQ(error_of(teacher, "teacher"),
+            "longest: is 102, but the teacher has 100 positions for it; set it to at most 101");
+  teacher.longest = 101;
+  EXPECT_EQ(error_of(teacher, "fits"), "");
+  auto student = options();
+  student.longest = 514;
+  EXPECT_EQ(error_of(student, "student"),
+            "longest: is 514, but the student has 512 positions for it; set it to at most 513");
+  student.student.layers = {};
+  student.trainable = KvPrefixParameters{.length = 8, .frozen = 1, .text = "text"};
+  student.longest = 506;
+  EXPECT_EQ(error_of(student, "prefix"),
+            "longest: is 506, but the student has 504 positions for it; set it to at most 505");
+  auto window = teacher;
+  window.evaluation = LanguageEvaluationOptions{.texts = {"held-out"}, .window = 102, .windows = 1};
+  EXPECT_EQ(error_of(window, "window"),
+            "evaluation.window: is 102, but the teacher has 100 positions for it; set it to at most 101");
 }
 
 TEST_F(LanguageRuns, RefusesWhatDoesNotFit) {

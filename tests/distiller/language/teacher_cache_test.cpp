@@ -71,6 +71,19 @@ TEST(TeacherCache, ReturnsWhatItWasGiven) {
   }
 }
 
+TEST(TeacherCache, LeavesNothingUnfinished) {
+  const drystill::testing::TemporaryFolder folder;
+  const fs::path at = folder / "cache";
+  {
+    TeacherCacheWriter writer(at, kFacts, /*part_entries=*/4);
+    for (const std::int64_t length : {3, 1, 5}) writer.add(sequence_of(length));
+    EXPECT_TRUE(fs::exists(at / "teacher_00000.safetensors"));
+  }
+  EXPECT_TRUE(fs::is_empty(at));
+  write_cache(at);
+  EXPECT_THROW(TeacherCacheWriter(at, kFacts), InputError);
+}
+
 TEST(TeacherCache, SaysWhatIsDamaged) {
   const drystill::testing::TemporaryFolder folder;
   const fs::path file = write_cache(folder / "cache");

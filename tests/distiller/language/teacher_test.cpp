@@ -26,6 +26,50 @@ TEST(LanguageTeacher, EmaFollowsAndLiveIsTheStudent) {
   EXPECT_EQ(live.learner.teacher()->models().models.front(), live.student.model().get());
 }
 
+std::vector<torch::Tensor> copies(const std::vector<torch::Tensor>& tensors) {
+  std::vector<torch::Tensor> result;
+  for (const auto& tensor : tensors) result.push_back(tensor.detach().clone());
+  return result;
+}
+
+double distance(const std::vector<torch::Tensor>& a, const std::vector<torch::Tensor>& b) {
+  double largest = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) largest = std::max(largest, (a[i] - b[i]).abs().max().item<double>());
+  return largest;
+}
+
+TEST(LanguageTeacher, EmaStaysAtRate0AndIsTheStudentAtRate1) {
+  const auto states = [](const language::CausalLm& model) {
+    const torch::NoGradGuard no_grad;
+    return model.hidden({.ids = torch::tensor({{1, 5, 9}}), .mask = {}, .positions = {}}).clone();
+  };
+  for (const TrainableOptions& trainable :
+       {TrainableOptions{AllParameters{}}, TrainableOptions{LoraParameters{.rank = 2, .alpha = 4}}}) {
+    for (const double rate : {0., 1.}) {
+      Fixture fixture(options_with(8), 2, EmaTeacher{.rate = rate, .every = 1}, trainable);
+      const auto& average = *fixture.learner.teacher()->models().models.front();
+      const auto before = states(average);
+      fixture.step({{.teacher_prompt = {1, 2}, .student_prompt = {3}, .completion = {5, 6}}});
+      ASSERT_FALSE(states(*fixture.student.model()).equal(before));
+      EXPECT_EQ(states(average).equal(before), rate == 0);
+      EXPECT_EQ(states(average).equal(states(*fixture.student.model())), rate == 1);
+    }
+  }
+}
+
+TEST(LanguageTeacher, EmaMovesEverySoManySteps) {
+  Fixture fixture(options_with(8), 2, EmaTeacher{.rate = 0.25, .every = 3});
+  const auto average = fixture.learner.teacher()->models().models.front()->parameters();
+  auto expected = copies(average);
+  for (int step = 1; step <= 7; ++step) {
+    fixture.step(kSequences);
+    const auto now = fixture.student.model()->parameters();
+    for (std::size_t i = 0; step % 3 == 0 && i < expected.size(); ++i) expected[i] += 0.25 * (now[i] - expected[i]);
+    EXPECT_LT(distance(average, expected), 1e-6) << step;
+    EXPECT_GT(distance(average, now), 1e-4) << step;
+  }
+}
+
 TEST(LanguageTeacher, EmaFollowsAnAdapter) {
   const TrainableOptions lora = LoraParameters{.rank = 2, .alpha = 4};
   auto options = options_with(8);

@@ -141,6 +141,7 @@ TEST_F(TrainRuns, FreshWeightsComeFromTheSeedAndTheConfiguration) {
   distill.rollout.sampling.max_new_tokens = 4;
   distill.rollout.prompts = generator::BosPrompts{};
   distill.batch = distill.draw = 2;
+  distill.longest = 64;
   distill.optimizer = AdamOptions{.learning_rate = 1e-9};
   const auto one = run(distill_language_model, distill, "one");
   EXPECT_NEAR(weights(one).front().std().item<double>(), 0.5, 0.02);

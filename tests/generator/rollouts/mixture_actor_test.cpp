@@ -33,7 +33,7 @@ torch::Tensor distribution(const Models& models, const Tokens& text, double shar
 TEST(MixtureActor, OfOneModelWritesWhatTheModelWrites) {
   const Models models;
   MixtureActor mixture(language::alone(*models.a), models.encoder);
-  LanguageActor alone(*models.a, models.encoder, torch::kFloat32, /*batch=*/8);
+  LanguageActor alone(*models.a, models.encoder);
   for (const double temperature : {0.0, 0.7}) {
     const language::SamplingOptions options{.max_new_tokens = 12, .temperature = temperature, .seed = 3};
     const auto found = mixture.write(kPrompts, options), expected = alone.write(kPrompts, options);
@@ -63,6 +63,23 @@ TEST(MixtureActor, SamplesTheMean) {
     }
     const auto greedy = actor.write(kPrompts, {.max_new_tokens = 1, .temperature = 0});
     EXPECT_EQ(greedy[0].tokens[0], distribution(models, kPrompts[0], 0.25, mean).argmax().item<std::int64_t>());
+  }
+}
+
+// A third of what these models would write has no token, or no row in the other model.
+TEST(MixtureActor, WritesNoPadding) {
+  const auto a = drystill::testing::padded_tiny_language_model(1, 390);
+  const auto b = drystill::testing::padded_tiny_language_model(2, 400);
+  const language::PromptEncoder encoder = testing::tiny_encoder();
+  const language::SamplingOptions options{.max_new_tokens = 24, .seed = 3};
+  MixtureActor mixture({.models = {a.get(), b.get()}, .shares = {1, 1}}, encoder);
+  LanguageActor whole(*a, encoder), fewer(*a, encoder, {.words = 100});
+  MixtureActor mixture_of_fewer({.models = {a.get(), b.get()}, .shares = {1, 1}}, encoder, /*words=*/100);
+  for (const auto& [actor, words] : std::vector<std::pair<Actor*, std::int64_t>>{
+           {&mixture, 259}, {&whole, 259}, {&fewer, 100}, {&mixture_of_fewer, 100}}) {
+    for (const Written& written : actor->write(kPrompts, options)) {
+      for (const std::int64_t id : written.tokens) EXPECT_LT(id, words);
+    }
   }
 }
 

@@ -118,6 +118,20 @@ TEST(RandomTokenPrompts, HoldNoSpecialToken) {
   EXPECT_EQ(*seen.rbegin(), 255);
 }
 
+TEST(PromptSources, SayWhatHelpsWithoutAChatTemplate) {
+  const drystill::testing::TemporaryFolder folder;
+  drystill::testing::write_tiny_tokenizer(folder.path());
+  std::ofstream(folder / "tokenizer_config.json") << "{}";
+  SourceWorld world;
+  world.encoder = language::PromptEncoder(language::load_tokenizer(folder.path()));
+  for (const PromptOptions& options : {PromptOptions{PreQueryPrompts{}}, PromptOptions{DialoguePrompts{{"corpus"}}}}) {
+    const std::string message = message_of([&] { world.make(options); });
+    EXPECT_NE(message.find(folder.path().string()), std::string::npos) << message;
+    EXPECT_NE(message.find("instruction-tuned"), std::string::npos) << message;
+    EXPECT_EQ(message.find("chat: false"), std::string::npos) << message;
+  }
+}
+
 TEST(PromptSources, WithoutDataNeverOpenATextFile) {
   for (const PromptOptions& options : {PromptOptions(BosPrompts{}), PromptOptions(VocabStartPrompts{}),
                                        PromptOptions(PreQueryPrompts{}), PromptOptions(RandomTokenPrompts{})}) {

@@ -2,8 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <csignal>
+#include <filesystem>
 #include <set>
+#include <sstream>
 
+#include "core/stop_request.h"
 #include "tests/generator/rollouts/fakes.h"
 
 namespace drystill::generator {
@@ -33,7 +37,8 @@ FakeActor::Writer in_turn(std::vector<std::string> texts) {
 
 struct World {
   explicit World(RolloutOptions options, FakeActor::Writer student_writer = always('s'),
-                 const language::ViewOptions& teacher_options = {}, const std::string& records = "")
+                 const language::ViewOptions& teacher_options = {}, const std::string& records = "",
+                 std::int64_t student_room = 1000)
       : student(std::move(student_writer)), seeds(1), teacher_view(teacher_options, encoder) {
     options.sampling.max_new_tokens = kLength;
     source.emplace(options, RolloutParts{.prompts = make_prompt_source(
@@ -47,8 +52,12 @@ struct World {
                                          .teacher_view = teacher_view,
                                          .student_view = student_view,
                                          .encoder = encoder,
-                                         .seeds = seeds});
+                                         .seeds = seeds,
+                                         .student_room = student_room,
+                                         .progress = progress.get()});
   }
+  std::ostringstream messages;
+  std::unique_ptr<Progress> progress = make_progress({.quiet = true}, messages, [] { return 0.0; });
   language::PromptEncoder encoder = testing::tiny_encoder();
   FakeActor teacher{always('t')};
   FakeActor student;
@@ -193,6 +202,35 @@ TEST(RolloutSource, SaysWhyNothingIsLeft) {
   EXPECT_THROW(unseen.source->draw({.count = 2}), RunError);
 }
 
+// Of three records one leaves the author no room. It is named once, and counted in every draw.
+TEST(RolloutSource, LeavesOutPromptsThatDoNotFitTheAuthor) {
+  const std::string records =
+      "{\"prompt\": \"a\"}\n{\"prompt\": \"" + std::string(200, 'x') + "\"}\n{\"prompt\": \"b\"}\n";
+  const RolloutOptions options{.prompts = FilePrompts{"records.jsonl"}, .author = Author::kStudent, .group = 2};
+  World world(options, endless, {}, records, /*student_room=*/100);
+  for (int draw = 0; draw < 2; ++draw) {
+    EXPECT_EQ(world.source->draw({.count = 6}).size(), 4U);
+    EXPECT_EQ(world.source->left_out(), 2);
+  }
+  const std::string said = world.messages.str();
+  EXPECT_NE(said.find("records.jsonl:2: the prompt has "), std::string::npos) << said;
+  EXPECT_NE(said.find("max_new_tokens 32"), std::string::npos) << said;
+  EXPECT_NE(said.find("the student's 100 positions"), std::string::npos) << said;
+  EXPECT_EQ(std::ranges::count(said, '\n'), 1) << said;
+
+  World none(options, endless, {}, records, /*student_room=*/10);
+  try {
+    none.source->draw({.count = 2});
+    FAIL() << "there was room";
+  } catch (const RunError& error) {
+    EXPECT_NE(std::string(error.what()).find("records.jsonl:"), std::string::npos) << error.what();
+  }
+  EXPECT_TRUE(none.student.calls.empty());
+  World fixed({.prompts = FilePrompts{"records.jsonl"}, .author = Author::kFixed}, endless, {},
+              "{\"prompt\": \"a\", \"completion\": \"b\"}", /*student_room=*/10);
+  EXPECT_EQ(fixed.source->draw({.count = 1}).size(), 1U);  // nobody writes
+}
+
 constexpr char kSums[] = "{\"prompt\": \"1+1\", \"reference\": \"2\"}\n";
 
 RolloutOptions checked(std::int64_t group, Keep keep = Keep::kAll) {
@@ -261,6 +299,24 @@ TEST(RolloutSource, SaysWhyTheVerifierRejectedEverything) {
   } catch (const RunError& error) {
     EXPECT_NE(std::string(error.what()).find("differs from the reference"), std::string::npos) << error.what();
   }
+}
+
+// The signal comes while the completions are written: not one of them is verified.
+TEST(RolloutSource, StopsBeforeTheNextVerdict) {
+  const drystill::testing::TemporaryFolder folder;
+  const std::string file = (folder / "verified").string();
+  RolloutOptions options = checked(1);
+  options.verifier = CommandVerifier{.command = {"touch", file}, .allow = true};
+  World world(
+      options,
+      [](std::int64_t n, const Tokens& prompt) {
+        request_stop(SIGTERM);
+        return endless(n, prompt);
+      },
+      {}, kSums);
+  EXPECT_THROW(world.source->draw({.count = 4}), Interrupted);
+  request_stop(0);
+  EXPECT_FALSE(std::filesystem::exists(file));
 }
 
 TEST(RolloutSource, GoesOnWhereItWas) {

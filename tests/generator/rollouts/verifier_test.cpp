@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "core/error.h"
+#include "core/stop_request.h"
 #include "tests/support/temporary_folder.h"
 
 namespace drystill::generator {
@@ -152,6 +153,35 @@ TEST(CommandVerifier, KillsWhatHangsWithAllItsProcesses) {
   };
   for (int i = 0; i < 100 && runs(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(20));
   EXPECT_FALSE(runs());
+}
+
+TEST(CommandVerifier, GivesUpOnACommandThatAlwaysHangs) {
+  const auto verifier = make_verifier(shell("test \"$(cat)\" = ends || sleep 50", 0.05));
+  const auto check_times = [&](int times, const std::string& completion) {
+    for (int i = 0; i < times; ++i) verifier->check(completion, {});
+  };
+  EXPECT_NO_THROW(check_times(15, "hangs"));
+  EXPECT_NO_THROW(check_times(1, "ends"));  // which begins the count anew
+  EXPECT_NO_THROW(check_times(15, "hangs"));
+  try {
+    check_times(1, "hangs");
+    FAIL() << "it goes on";
+  } catch (const RunError& error) {
+    const std::string message = error.what();
+    for (const char* part : {"'sh'", "0.05 s", "16 times"}) EXPECT_NE(message.find(part), std::string::npos) << message;
+  }
+}
+
+TEST(CommandVerifier, StopsAtOnceWhereASignalAsks) {
+  std::thread asks([] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    request_stop(SIGTERM);
+  });
+  const double seconds = seconds_of([&] { EXPECT_THROW(check(shell("sleep 30"), "x"), Interrupted); });
+  asks.join();
+  request_stop(0);
+  EXPECT_LT(seconds, 10);
+  EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1);
 }
 
 TEST(CommandVerifier, KillsWhatALeaderLeavesBehind) {

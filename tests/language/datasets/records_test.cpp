@@ -20,8 +20,8 @@ TEST(Records, AreTextsByName) {
   const auto records =
       parse_records("{\"prompt\": \"a\\nb\", \"n\": 1.5, \"yes\": true}\r\n\n  \n{\"prompt\": \"\"}", "f");
   ASSERT_EQ(records.size(), 2U);
-  EXPECT_EQ(records[0], (Record{{"prompt", "a\nb"}, {"n", "1.5"}, {"yes", "true"}}));
-  EXPECT_EQ(records[1], (Record{{"prompt", ""}}));
+  EXPECT_EQ(records[0], (Record{{{"prompt", "a\nb"}, {"n", "1.5"}, {"yes", "true"}}, "f:1"}));
+  EXPECT_EQ(records[1], (Record{{{"prompt", ""}}, "f:4"}));
   EXPECT_TRUE(parse_records("", "f").empty());
 }
 

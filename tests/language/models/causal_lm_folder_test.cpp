@@ -129,6 +129,57 @@ TEST_P(GgufModels, HoldTheSameModelAsTheFolder) {
   EXPECT_EQ(from_gguf->options().eos_tokens, (std::vector<std::int64_t>{2}));
 }
 
+std::filesystem::path small_file(const std::string& name) {
+  return golden_folder("small_" + name);
+}
+
+class SmallGgufModels : public ::testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Golden, SmallGgufModels, ::testing::Values("llama3", "linear", "qwen3"),
+                         [](const auto& test) { return std::string(test.param); });
+
+TEST_P(SmallGgufModels, GiveTheLogitsOfTransformers) {
+  const auto model = load_causal_lm(small_file(GetParam() + std::string(".gguf")));
+  const auto expected = io::read_safetensors(small_file(GetParam() + std::string(".safetensors"))).tensors;
+  const torch::NoGradGuard no_grad;
+  const auto logits = model->logits({.ids = expected.at("ids"), .mask = {}, .positions = {}});
+  EXPECT_LT(max_difference(logits, expected.at("logits")), 2e-5);
+}
+
+TEST(GgufRotaryPositions, ReadTheirScaling) {
+  const RopeOptions llama3 = load_causal_lm(small_file("llama3.gguf"))->options().rope;
+  EXPECT_EQ(llama3.scaling, RopeScaling::kLlama3);
+  EXPECT_EQ(llama3.factor, 8);
+  EXPECT_EQ(llama3.original_max_positions, 8192);
+  const RopeOptions linear = load_causal_lm(small_file("linear.gguf"))->options().rope;
+  EXPECT_EQ(linear.scaling, RopeScaling::kLinear);
+  EXPECT_EQ(linear.factor, 4);
+}
+
+// `file` with the one place that holds `from` changed into `to`, which is as long.
+std::string error_of_changed(const std::filesystem::path& file, const std::string& from, const std::string& to) {
+  const TemporaryFolder folder;
+  std::ifstream in(file, std::ios::binary);
+  std::string bytes(std::istreambuf_iterator<char>(in), {});
+  const auto at = bytes.find(from);
+  EXPECT_EQ(bytes.find(from, at + 1), std::string::npos);
+  io::write_file(folder / "changed.gguf", bytes.replace(at, from.size(), to));
+  return load_error(folder / "changed.gguf");
+}
+
+std::string float_bytes(float value) {
+  return {reinterpret_cast<const char*>(&value), sizeof value};
+}
+
+TEST(GgufRotaryPositions, RefuseOtherScalingsByName) {
+  const auto other_type = error_of_changed(small_file("linear.gguf"), "linear", "yarn-2");
+  EXPECT_NE(other_type.find("'llama.rope.scaling.type' is 'yarn-2', expected none or linear"), std::string::npos)
+      << other_type;
+  // The factors are those of another base.
+  const auto other_factors = error_of_changed(small_file("llama3.gguf"), float_bytes(500000), float_bytes(10000));
+  EXPECT_NE(other_factors.find("'rope_freqs.weight' are not those of a llama3 scaling"), std::string::npos)
+      << other_factors;
+}
+
 TEST(GgufNames, UnknownTensorsAreRefused) {
   EXPECT_EQ(own_name_of_gguf("blk.12.ffn_gate.weight", Family::kQwen3), "model.layers.12.mlp.gate_proj.weight");
   EXPECT_EQ(own_name_of_gguf("rope_freqs.weight", Family::kLlama), std::nullopt);

@@ -3,6 +3,7 @@
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 
@@ -11,6 +12,9 @@
 #include "core/error.h"
 #include "core/seeds.h"
 #include "core/stop_request.h"
+#include "language/tokenizer/load_tokenizer.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/support/tiny_language_model.h"
 
 namespace drystill::language {
 namespace {
@@ -93,6 +97,58 @@ TEST(Generate, TextDependsOnNeitherBatchNorOrder) {
   SamplingOptions other = options;
   other.seed = 10;
   EXPECT_NE(generate(world.engine, kPrompts, other)[0].ids, together[0].ids);
+}
+
+// Ids that no token stands for are not sampled, and the log-probabilities are those of the others among themselves.
+TEST(Generate, SamplesWritableIdsOnly) {
+  const drystill::testing::TemporaryFolder folder;
+  drystill::testing::write_tiny_tokenizer(folder.path());
+  const auto tokenizer = load_tokenizer(folder.path());
+  const auto model = drystill::testing::padded_tiny_language_model(1, 390);
+  const InferenceEngine engine(*model);
+  const SamplingOptions options{.max_new_tokens = 24, .seed = 4};
+  const auto largest = [](const std::vector<Completion>& completions) {
+    std::int64_t id = 0;
+    for (const Completion& completion : completions) id = std::max(id, std::ranges::max(completion.ids));
+    return id;
+  };
+  EXPECT_GE(largest(generate(engine, kPrompts, options)), 259);
+  EXPECT_LT(largest(generate(engine, kPrompts, options, {.writable = WritableIds(tokenizer, 50)})), 50);
+  const auto completions = generate(engine, kPrompts, options, {.writable = WritableIds(tokenizer)});
+  EXPECT_LT(largest(completions), 259);
+  const c10::NoGradGuard no_gradient;
+  for (std::size_t i = 0; i < kPrompts.size(); ++i) {
+    Prompt ids = kPrompts[i];
+    for (std::size_t t = 0; t < completions[i].ids.size(); ++t) {
+      const torch::Tensor logits =
+          model->logits({.ids = at::tensor(ids, torch::kInt64).unsqueeze(0), .mask = {}, .positions = {}})[0][-1];
+      const torch::Tensor expected = at::log_softmax(logits.narrow(0, 0, 259), 0)[completions[i].ids[t]];
+      EXPECT_NEAR(completions[i].log_probs[t], expected.item<float>(), 1e-3);
+      ids.push_back(completions[i].ids[t]);
+    }
+  }
+}
+
+TEST(WritableIds, LeaveOutHolesAndWhatIsBehindTheLastToken) {
+  TokenizerParts parts;
+  for (const char* token : {"a", "", "c", "", "e"}) {
+    parts.tokens.push_back(*token == 0 ? std::nullopt : std::optional<std::string>(token));
+  }
+  const Tokenizer tokenizer(std::move(parts));
+  const auto written = [&](std::int64_t rows, std::int64_t words) {
+    torch::Tensor logits = at::zeros({2, rows});
+    WritableIds(tokenizer, words).restrict(logits);
+    std::vector<std::int64_t> ids;
+    for (std::int64_t id = 0; id < rows; ++id) {
+      EXPECT_TRUE(logits[0][id].equal(logits[1][id]));
+      if (logits[0][id].item<float>() == 0) ids.push_back(id);
+    }
+    return ids;
+  };
+  EXPECT_EQ(written(7, 100), (Prompt{0, 2, 4}));
+  EXPECT_EQ(written(7, 4), (Prompt{0, 2}));
+  EXPECT_EQ(written(3, 100), (Prompt{0, 2}));
+  EXPECT_EQ(written(1, 100), (Prompt{0}));
 }
 
 TEST(Generate, LogProbsAreThoseOfTheModel) {

@@ -7,11 +7,13 @@
 #include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <numeric>
 #include <random>
 
 #include "core/error.h"
 #include "core/seeds.h"
+#include "core/stop_request.h"
 #include "language/sampling/generate.h"
 
 namespace drystill::language {
@@ -206,6 +208,18 @@ TEST(InferenceEngine, MergesLowRankBranches) {
   Sequence sequence = engine.start();
   const TokenRun run{&sequence, ids};
   EXPECT_LT(distance(engine.forward({&run, 1})[0], expected), 1e-3);
+}
+
+TEST(InferenceEngine, StopsWithinAPromptWhereASignalAsks) {
+  const auto model = random_model(tiny(Family::kLlama));
+  const InferenceEngine engine(*model);
+  const Ids ids = random_ids(500, 3);
+  Sequence sequence = engine.start();
+  const TokenRun run{&sequence, ids};
+  request_stop(SIGTERM);
+  EXPECT_THROW(engine.forward({&run, 1}), Interrupted);
+  EXPECT_THROW(engine.token_log_probs(ids), Interrupted);
+  request_stop(0);
 }
 
 TEST(InferenceEngine, RefusesWhatDoesNotFit) {

@@ -82,5 +82,21 @@ TEST(PromptEncoder, SaysWhereAModelHasNoChatTemplate) {
   EXPECT_THROW(encoder.user_opening(""), InputError);
 }
 
+TEST(PromptEncoder, AnUnknownChatTemplateIsRefusedOnlyWhereAChatIsAsked) {
+  const drystill::testing::TemporaryFolder folder;
+  drystill::testing::write_tiny_tokenizer(folder.path());
+  std::ofstream(folder / "tokenizer_config.json")
+      << R"({"chat_template": "{% for message in messages %}[INST]{{ message.content }}[/INST]{% endfor %}"})";
+  const PromptEncoder encoder(load_tokenizer(folder.path()));
+  EXPECT_EQ(encoder.text("a"), Ids{'a'});
+  EXPECT_EQ(encoder.ordinary_tokens().size(), 256U);
+  try {
+    encoder.chat("", "u", "");
+    FAIL() << "an unknown template was used";
+  } catch (const InputError& error) {
+    EXPECT_NE(std::string(error.what()).find("its chat template is not supported"), std::string::npos) << error.what();
+  }
+}
+
 }  // namespace
 }  // namespace drystill::language

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "core/error.h"
 #include "language/tokenizer/load_tokenizer.h"
 #include "tests/support/temporary_folder.h"
@@ -47,6 +49,22 @@ TEST_F(ViewTest, LeavesOutItemsThatLackAText) {
   EXPECT_EQ(prompt(falls_back, item_), encoder_.chat("", "1+1", ""));
   EXPECT_EQ(prompt(falls_back, {.fields = {{"prompt", "a"}, {"sibling", "b"}}, .tokens = {}}),
             encoder_.chat("", "ab", ""));
+}
+
+// No token begins a text here, so an empty one would leave nothing to predict the completion from.
+TEST_F(ViewTest, LeavesOutEmptyPrompts) {
+  const drystill::testing::TemporaryFolder folder;
+  drystill::testing::write_tiny_tokenizer(folder.path());
+  std::ofstream(folder / "tokenizer_config.json") << "{}";
+  const PromptEncoder encoder(load_tokenizer(folder.path()));
+  const auto prompt_of = [&](const ViewOptions& options, const std::string& text) {
+    return View(options, encoder).prompt({.fields = {{"prompt", text}, {"name", ""}}, .tokens = {}});
+  };
+  EXPECT_EQ(prompt_of({.chat = false}, ""), std::nullopt);
+  EXPECT_EQ(prompt_of({.user = "{prompt}{name}", .chat = false}, ""), std::nullopt);
+  EXPECT_EQ(prompt_of({.user = "{prompt}{name}", .chat = false}, "a"), Ids{'a'});
+  EXPECT_EQ(prompt_of({.user = "{name}", .chat = false, .fallback_to_prompt = true}, "a"), Ids{'a'});
+  EXPECT_EQ(prompt({.user = "{prompt}", .chat = false}, {.fields = {{"prompt", ""}}, .tokens = {}}), Ids{256});
 }
 
 TEST_F(ViewTest, RefusesTemplatesThatCannotBeRead) {
