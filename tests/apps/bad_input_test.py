@@ -131,7 +131,7 @@ def main():
         again = drystill("distill", world.config, "--out", done, "-q")
         expect("existing run folder", again, 2, "done")
         assert (done / "metrics.jsonl").read_bytes() == before
-        expect("out of memory", distill("--set", "batch=100000000000"), 5, "out of memory")
+        expect("out of memory", distill("--set", "batch=100000000000", "--set", "replay.capacity=0"), 5, "out of memory")
         expect("divergence in the last step", distill("--set", "optimizer.learning_rate=1e39", "--set", "loop.epochs=1",
                                                       "--set", "loop.epoch_steps=1"), 4, "diverged", "no checkpoint")
         expect("a run too long to count", distill("--set", "loop.epochs=4611686018427387904"), 2, "loop.epochs")
