@@ -14,7 +14,7 @@ failures = []
 
 
 def expect(name, result, code, *words, lines=1):
-    line = result.stderr.strip()
+    line = "\n".join(each for each in result.stderr.splitlines() if not each.startswith("info: "))
     problems = [f"exit {result.returncode}, expected {code}"] if result.returncode != code else []
     if code != 0 and len(line.splitlines()) != lines:
         problems.append(f"{len(line.splitlines())} lines, expected {lines}")

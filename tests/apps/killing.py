@@ -19,11 +19,11 @@ def final_checkpoint(run):
 
 
 def model(file):
-    """Its bytes, but for the command line in its metadata: --out is another folder for every run."""
+    """Its bytes, but for the command line in its metadata: --out is another folder for every run. Adapters have none."""
     data = file.read_bytes()
     begin = 8 + int.from_bytes(data[:8], "little")
     header = json.loads(data[8:begin])
-    del header["__metadata__"]["drystill.command"]
+    header["__metadata__"].pop("drystill.command", None)
     return header, data[begin:]
 
 
@@ -83,6 +83,9 @@ def stop_and_resume(config, run):
     process.send_signal(signal.SIGTERM)
     error = process.communicate()[1]
     assert process.returncode == 128 + signal.SIGTERM, (process.returncode, error)
+    last = max(json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines())
+    saved = int(final_checkpoint(run)[0].removeprefix("step_"))
+    assert saved >= last, f"saved step {saved}, metrics up to {last}"
     result = drystill("distill", "--resume", run, "-q")
     assert result.returncode == 0, result.stderr
 
