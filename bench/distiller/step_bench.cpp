@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstdio>
 
+#include "core/allocator.h"
 #include "core/device.h"
 #include "core/seeds.h"
 #include "core/threads.h"
@@ -95,6 +96,7 @@ std::string measure(const Arguments& arguments) {
 }  // namespace drystill::distiller
 
 int main(int argc, char** argv) {
+  drystill::set_up_allocator();
   drystill::distiller::Arguments arguments;
   CLI::App app("seconds of a CuDFKD generator step and student step");
   app.add_option("--batch", arguments.batch, "images a step")->capture_default_str();
