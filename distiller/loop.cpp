@@ -121,9 +121,10 @@ RunResult run_loop(const LoopOptions& options, const LoopParts& parts) {
     saved_step = step;
   };
 
-  const auto next_batch = [&](const curriculum::StagePlan& plan) {
+  // What a signal ends half-way can be begun again from here.
+  const auto or_save = [&](const auto& work) {
     try {
-      return parts.source.next(plan);
+      return work();
     } catch (const Interrupted&) {
       save();
       throw;
@@ -135,12 +136,7 @@ RunResult run_loop(const LoopOptions& options, const LoopParts& parts) {
     const bool last = step == total;
     if (parts.evaluate && (last || due(step, options.evaluate_every, options))) {
       unfinished = true;
-      try {
-        result.last_evaluation = parts.evaluate();
-      } catch (const Interrupted&) {
-        save();
-        throw;
-      }
+      result.last_evaluation = or_save(parts.evaluate);
       unfinished = false;
       parts.journal.record(step, "evaluation", result.last_evaluation);
       parts.progress.update(step, ProgressFields(result.last_evaluation.begin(), result.last_evaluation.end()));
@@ -157,7 +153,7 @@ RunResult run_loop(const LoopOptions& options, const LoopParts& parts) {
   if (unfinished) finish_step();
   while (step < total) {
     const curriculum::StagePlan plan = parts.scheduler.plan(step);
-    const Batch batch = next_batch(plan);
+    const Batch batch = or_save([&] { return parts.source.next(plan); });
     const StepReport report = parts.learner.step(batch, plan);
     const double loss = report.loss.item<double>();
     if (!std::isfinite(loss)) {

@@ -80,26 +80,35 @@ TEST(RolloutInput, DrawsAgainWhereAWholeGroupWasWrong) {
   EXPECT_EQ(world.input.next({}).sequences.size(), 3U);
 }
 
+// Records of a file and nobody who writes.
+struct FileWorld {
+  explicit FileWorld(const std::string& records)
+      : rollouts({.prompts = file, .author = generator::Author::kFixed},
+                 {.prompts = make_prompt_source(file, {.encoder = encoder,
+                                                       .teacher = nobody,
+                                                       .open_texts = generator::testing::texts({records}),
+                                                       .completion_length = 8,
+                                                       .seeds = seeds}),
+                  .teacher = nobody,
+                  .student = nobody,
+                  .teacher_view = view,
+                  .student_view = view,
+                  .encoder = encoder,
+                  .seeds = seeds}) {}
+
+  generator::FilePrompts file{"sums.jsonl"};
+  language::PromptEncoder encoder = generator::testing::tiny_encoder();
+  SeedStreams seeds{1};
+  FakeActor nobody{generator::testing::endless};
+  language::View view{{.chat = false}, encoder};
+  generator::RolloutSource rollouts;
+};
+
 TEST(RolloutInput, LearnsPromptsWhereAsked) {
-  const language::PromptEncoder encoder = generator::testing::tiny_encoder();
-  SeedStreams seeds(1);
-  FakeActor nobody(generator::testing::endless);
-  const language::View view({.chat = false}, encoder);
-  const generator::FilePrompts file{"sums.jsonl"};
-  const auto open = generator::testing::texts({"{\"prompt\": \"1+1=\", \"completion\": \"2\"}\n"});
-  generator::RolloutSource rollouts(
-      {.prompts = file, .author = generator::Author::kFixed},
-      {.prompts = make_prompt_source(
-           file, {.encoder = encoder, .teacher = nobody, .open_texts = open, .completion_length = 8, .seeds = seeds}),
-       .teacher = nobody,
-       .student = nobody,
-       .teacher_view = view,
-       .student_view = view,
-       .encoder = encoder,
-       .seeds = seeds});
+  FileWorld world("{\"prompt\": \"1+1=\", \"completion\": \"2\"}\n");
   for (const std::int64_t longest : {64, 4}) {
-    RolloutInput input({.batch = 1, .draw = 1, .longest = longest, .learn_prompts = true}, rollouts, view, view, {},
-                       seeds);
+    RolloutInput input({.batch = 1, .draw = 1, .longest = longest, .learn_prompts = true}, world.rollouts, world.view,
+                       world.view, {}, world.seeds);
     const Sequence sequence = input.next({}).sequences.front();
     EXPECT_EQ(sequence.student_prompt, bytes_of("1"));
     EXPECT_EQ(sequence.teacher_prompt, bytes_of("1"));
@@ -108,29 +117,13 @@ TEST(RolloutInput, LearnsPromptsWhereAsked) {
     rest.resize(std::min<std::size_t>(rest.size(), longest - 1));
     EXPECT_EQ(sequence.completion, rest);
   }
-  EXPECT_TRUE(nobody.calls.empty());
+  EXPECT_TRUE(world.nobody.calls.empty());
 }
 
 // The second record's prompt alone fills `longest`.
 TEST(RolloutInput, CountsWhatItLeavesOut) {
-  const language::PromptEncoder encoder = generator::testing::tiny_encoder();
-  SeedStreams seeds(1);
-  FakeActor nobody(generator::testing::endless);
-  const language::View view({.chat = false}, encoder);
-  const generator::FilePrompts file{"sums.jsonl"};
-  const auto open = generator::testing::texts(
-      {"{\"prompt\": \"1+1=\", \"completion\": \"2\"}\n{\"prompt\": \"1+1+1=\", \"completion\": \"3\"}\n"});
-  generator::RolloutSource rollouts(
-      {.prompts = file, .author = generator::Author::kFixed},
-      {.prompts = make_prompt_source(
-           file, {.encoder = encoder, .teacher = nobody, .open_texts = open, .completion_length = 8, .seeds = seeds}),
-       .teacher = nobody,
-       .student = nobody,
-       .teacher_view = view,
-       .student_view = view,
-       .encoder = encoder,
-       .seeds = seeds});
-  RolloutInput input({.batch = 1, .draw = 2, .longest = 6}, rollouts, view, view, {}, seeds);
+  FileWorld world("{\"prompt\": \"1+1=\", \"completion\": \"2\"}\n{\"prompt\": \"1+1+1=\", \"completion\": \"3\"}\n");
+  RolloutInput input({.batch = 1, .draw = 2, .longest = 6}, world.rollouts, world.view, world.view, {}, world.seeds);
   EXPECT_EQ(input.next({}).sequences.size(), 1U);
   const Metrics metrics = input.take_metrics();
   const auto left_out = std::ranges::find(metrics, "left_out", [](const auto& metric) { return metric.first; });
