@@ -4,6 +4,7 @@
 #include <system_error>
 
 #include "core/error.h"
+#include "core/placed_error.h"
 #include "io/model_file.h"
 #include "io/quote.h"
 #include "io/state_dict.h"
@@ -25,16 +26,6 @@ std::string subject(const std::string& key, const ModelOptions& options) {
   return key + ": " + (options.checkpoint.empty() ? "a fresh model" : io::quote(options.checkpoint));
 }
 
-// What is wrong with the file is said by its reader, who does not know what named it.
-template <class Action>
-auto naming(const std::string& key, Action&& action) {
-  try {
-    return action();
-  } catch (const InputError& error) {
-    throw InputError(key + ": " + error.what());
-  }
-}
-
 io::TensorFile read_checkpoint(const std::string& checkpoint, const std::string& key) {
   std::error_code unknown;  // whatever it is, opening it says so
   if (!std::filesystem::exists(checkpoint, unknown) && !unknown) {
@@ -42,7 +33,7 @@ io::TensorFile read_checkpoint(const std::string& checkpoint, const std::string&
                      "begins at " + io::quote(std::filesystem::current_path(unknown).string()) +
                      " where it does not begin with /");
   }
-  return naming(key, [&] { return io::read_model(checkpoint); });
+  return with_place(key, [&] { return io::read_model(checkpoint); });
 }
 
 std::string resolve_architecture(const ModelOptions& options, const std::string& recorded, const std::string& key) {
@@ -93,7 +84,7 @@ LoadedClassifier load_classifier(const ModelOptions& options, const std::optiona
   loaded.input = resolve_input(options, input, metadata_or_empty(file, kInput), key);
   loaded.model = make_classifier(loaded.architecture, loaded.input, generator);
   if (!options.checkpoint.empty()) {
-    naming(key, [&] { io::load_into(*loaded.model, file.tensors, options.checkpoint); });
+    with_place(key, [&] { io::load_into(*loaded.model, file.tensors, options.checkpoint); });
   }
   loaded.metadata = std::move(file.metadata);
   return loaded;

@@ -13,6 +13,7 @@
 #include "apps/language_arguments.h"
 #include "apps/text_lines.h"
 #include "core/error.h"
+#include "core/placed_error.h"
 #include "core/stop_request.h"
 #include "io/quote.h"
 #include "language/tokenizer/load_tokenizer.h"
@@ -45,11 +46,7 @@ std::vector<std::int64_t> ids_of_line(const std::string& line, const std::string
 std::vector<float> scores_of(const LoadedEngine& loaded, const std::vector<std::int64_t>& ids,
                              const std::string& place) {
   if (ids.empty()) return {};
-  try {
-    return loaded.engine.token_log_probs(ids, loaded.before());
-  } catch (const InputError& error) {
-    throw InputError(place + ": " + error.what());
-  }
+  return with_place(place, [&] { return loaded.engine.token_log_probs(ids, loaded.before()); });
 }
 
 // Tokens, and the line they come from.

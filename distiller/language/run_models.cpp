@@ -5,6 +5,7 @@
 
 #include "core/device.h"
 #include "core/error.h"
+#include "core/placed_error.h"
 #include "io/quote.h"
 #include "language/load_language_model.h"
 #include "language/models/causal_lm_folder.h"
@@ -23,11 +24,7 @@ language::LanguageModel load_model(const std::string& key, const std::string& so
     throw InputError(key + ": cannot read " + io::quote(source) +
                      ": there is no such model folder or .gguf file; mend the path");
   }
-  try {
-    return language::load_language_model(source, torch::kFloat32);
-  } catch (const InputError& error) {
-    throw InputError(key + ": " + error.what());
-  }
+  return with_place(key, [&] { return language::load_language_model(source, torch::kFloat32); });
 }
 
 const char* student_key(const DistillLanguageModel& options) {
