@@ -20,6 +20,8 @@ double learning_rate_factor(const ScheduleOptions& schedule, std::int64_t step, 
   switch (schedule.kind) {
     case ScheduleKind::kConstant:
       return ramp;
+    case ScheduleKind::kLinear:
+      return ramp * (1 - (1 - schedule.final_factor) * share);
     case ScheduleKind::kCosine:
       return ramp * cosine(share, schedule.final_factor);
     case ScheduleKind::kStep: {

@@ -20,20 +20,22 @@ namespace drystill::distiller {
 
 // One step's training data. Undefined tensors are absent.
 struct Batch {
-  torch::Tensor inputs;             // [N, ...], as the models take them
-  torch::Tensor teacher_logits;     // [N, C] where the source already has them
-  torch::Tensor labels;             // [N] int64, real data only
-  torch::Tensor bank_slots;         // [N] int64 on the CPU: the sample's place in the replay bank, -1 for none
-  std::vector<Sequence> sequences;  // language: N completions, in place of the tensors above
+  torch::Tensor inputs;              // [N, ...], as the models take them
+  torch::Tensor teacher_logits;      // [N, C] where the source already has them
+  torch::Tensor labels;              // [N] int64, real data only
+  torch::Tensor bank_slots;          // [N] int64 on the CPU: the sample's place in the replay bank, -1 for none
+  std::vector<Sequence> sequences;   // language: N completions, in place of the tensors above
+  std::vector<Sequence> plain_text;  // language: windows of real text beside them
 };
 
 using Metrics = std::vector<std::pair<std::string, double>>;
 
 // What one student step measured. Tensors stay on the device until somebody needs the number.
 struct StepReport {
-  torch::Tensor loss;            // []
-  torch::Tensor sample_losses;   // [N]
-  torch::Tensor sample_weights;  // [N]
+  torch::Tensor loss;             // []
+  torch::Tensor sample_losses;    // [N]
+  torch::Tensor sample_weights;   // [N]
+  torch::Tensor plain_text_loss;  // [], mean of a token's; undefined where the batch has none
 };
 
 // Where batches come from: a synthesizer and a replay bank, rollouts of a language model, or a real data set.

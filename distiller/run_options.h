@@ -12,9 +12,9 @@
 
 namespace drystill::distiller {
 
-enum class ScheduleKind { kConstant, kCosine, kStep, kOneCycle };
+enum class ScheduleKind { kConstant, kLinear, kCosine, kStep, kOneCycle };
 constexpr auto enum_names(ScheduleKind) {
-  return std::to_array<std::string_view>({"constant", "cosine", "step", "one_cycle"});
+  return std::to_array<std::string_view>({"constant", "linear", "cosine", "step", "one_cycle"});
 }
 
 // Learning rate over a run, as a factor of the optimizer's peak (distiller/learning_rate.h).
@@ -27,9 +27,9 @@ struct ScheduleOptions {
 
   template <class Field>
   void visit(Field&& field) {
-    field("kind", kind, "constant, cosine, step, one_cycle (linear up, then cosine down)");
+    field("kind", kind, "constant, linear (down), cosine, step, one_cycle (linear up, then cosine down)");
     field("warmup", warmup, "share of the run with linear warm-up (one_cycle: the rising part)", between(0, 1));
-    field("final_factor", final_factor, "cosine and one_cycle end at this share of the peak", between(0, 1));
+    field("final_factor", final_factor, "linear, cosine and one_cycle end at this share of the peak", between(0, 1));
     field("milestones", milestones, "step: shares of the run after which the rate is multiplied by decay",
           between(0, 1));
     field("decay", decay, "step: the factor", between(0, 1));

@@ -147,11 +147,20 @@ enum class Author {
   kFixed,         // the prompt source brought it
   kTeacher,       // from its own view
   kStudent,       // from its own view: on-policy
-  kMixture,       // student or teacher, drawn anew for every batch (GKD, arXiv 2306.13649)
+  kMixture,       // student or `mixture_with`, drawn anew for every batch (GKD, arXiv 2306.13649)
   kTokenMixture,  // every token from a mixture of both distributions (MiniLLM, arXiv 2306.08543)
 };
 constexpr auto enum_names(Author) {
   return std::to_array<std::string_view>({"fixed", "teacher", "student", "mixture", "token_mixture"});
+}
+
+// Who writes what the student of `mixture` does not.
+enum class MixturePartner {
+  kTeacher,  // GKD with its sequence-level variant: no given answers
+  kFixed,    // the prompt source's completions, as GKD is published
+};
+constexpr auto enum_names(MixturePartner) {
+  return std::to_array<std::string_view>({"teacher", "fixed"});
 }
 
 // What one author of `mixture` writes.
@@ -176,6 +185,7 @@ struct RolloutOptions {
   PromptOptions prompts = BosPrompts{};
   Author author = Author::kTeacher;
   double student_share = 0.5;
+  MixturePartner mixture_with = MixturePartner::kTeacher;
   MixtureUnit mixture_per = MixtureUnit::kBatch;
   double teacher_share = 0.2;
   language::SamplingOptions sampling{.max_new_tokens = 128};
@@ -183,6 +193,7 @@ struct RolloutOptions {
   std::int64_t sampling_batch = 64;
   VerifierOptions verifier = NoVerifier{};
   Keep keep = Keep::kAll;
+  std::string learn_only;
   std::optional<AdversarialPrefixOptions> adversarial_prefix;
 
   template <class Field>
@@ -191,6 +202,7 @@ struct RolloutOptions {
     field("author", author, "who writes completions: fixed, teacher, student, mixture, token_mixture");
     field("student_share", student_share, "mixture: probability that it is the student who writes (GKD's lambda)",
           between(0, 1));
+    field("mixture_with", mixture_with, "mixture: who writes the rest, the teacher or the prompts' source (fixed)");
     field("mixture_per", mixture_per, "mixture: what one author writes, a batch (as published) or a sequence");
     field("teacher_share", teacher_share, "token_mixture: the teacher's share of every token (MiniLLM's alpha)",
           between(0, 1));
@@ -203,6 +215,10 @@ struct RolloutOptions {
         "how completions are checked; with a group above 1 every item also gets the text `sibling`: the answer of the "
         "first accepted other completion of its group");
     field("keep", keep, "all, or only those that the verifier accepts");
+    field(
+        "learn_only", learn_only,
+        "ICU regular expression: of a completion only the text of its first group is learnt (without groups: all that "
+        "matches), say the answer behind a scratch-pad; completions without a match are left out. Empty: all of it");
     field("adversarial_prefix", adversarial_prefix,
           "experimental: trained keys and values before the context of the teacher as author, which seek disagreement; "
           "left out: none");
@@ -211,8 +227,12 @@ struct RolloutOptions {
     if (keep == Keep::kAccepted && std::holds_alternative<NoVerifier>(verifier)) {
       return {{"keep", "'accepted' needs a 'verifier'"}};
     }
+    if (author == Author::kMixture && mixture_with == MixturePartner::kFixed && !brings_completions()) {
+      return {{"mixture_with", "'fixed' needs prompts that bring completions: file, text or random_tokens"}};
+    }
     if (!adversarial_prefix) return {};
     if (author != Author::kTeacher) return {{"adversarial_prefix", "needs the author 'teacher'"}};
+    if (!learn_only.empty()) return {{"learn_only", "leaves 'adversarial_prefix' nothing of what it wrote"}};
     const bool whole = sampling.temperature > 0 && sampling.top_k == 0 && sampling.top_p == 1 && sampling.min_p == 0 &&
                        sampling.min_new_tokens == 0;
     if (!whole) {
@@ -221,6 +241,10 @@ struct RolloutOptions {
                "min_p or min_new_tokens"}};
     }
     return {};
+  }
+  bool brings_completions() const {
+    return std::holds_alternative<FilePrompts>(prompts) || std::holds_alternative<TextPrompts>(prompts) ||
+           std::holds_alternative<RandomTokenPrompts>(prompts);
   }
   bool operator==(const RolloutOptions&) const = default;
 };

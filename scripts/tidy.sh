@@ -10,6 +10,6 @@ fi
 cmake --preset tidy -DDRYSTILL_LIBTORCH="$(scripts/fetch_libtorch.sh)" >/dev/null
 
 folders=("$@")
-((${#folders[@]})) || folders=(core kernels io vision journal generator curriculum distiller configs apps)
+((${#folders[@]})) || folders=(core kernels io vision language journal generator curriculum distiller configs apps)
 patterns=("${folders[@]/#/^$PWD/}")
 run-clang-tidy-14 -quiet -p build/tidy -j "$(nproc)" "${patterns[@]}"

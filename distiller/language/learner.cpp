@@ -85,6 +85,7 @@ LanguageLearnerOptions learner_options(const DistillLanguageModel& options, cons
           .micro_batch = options.micro_batch,
           .longest = options.longest,
           .clip_gradient = options.clip_gradient,
+          .plain_text = options.plain_text,
           .shared_vocabulary = models.shared_vocabulary};
 }
 
@@ -101,26 +102,41 @@ LanguageLearner::LanguageLearner(const LanguageLearnerOptions& options, const La
       optimizer_(student.trainable(), options.optimizer) {}
 
 StepReport LanguageLearner::step(const Batch& batch, const curriculum::StagePlan& plan) {
-  const LanguageLossOptions& loss_options = options_.loss;
   const Part all(batch.sequences);
-  const double total = normaliser(all, loss_options, options_.longest);
+  const double total = normaliser(all, options_.loss, options_.longest);
   StepReport report;
   if (total == 0) {  // every token is masked: nothing to learn, and nothing to divide by
     report.loss = at::zeros({});
     report.sample_losses = report.sample_weights = at::zeros({std::ssize(all)});
-    return report;
+    if (batch.plain_text.empty()) return report;
   }
   optimizer_.set_learning_rate(optimizer_.peak_learning_rate() *
                                learning_rate_factor(options_.schedule, plan.step, options_.total_steps));
   optimizer_.zero_grad();
+  if (total > 0) report = learn(all, total, plan);
+  if (!batch.plain_text.empty()) report.plain_text_loss = learn_plain_text(batch.plain_text);
+  std::vector<torch::Tensor> gradients;
+  for (const torch::Tensor& parameter : student_.trainable()) gradients.push_back(parameter.grad());
+  clip_gradient_norm(gradients, options_.clip_gradient);
+  optimizer_.step();
+  ++steps_;
+  if (teacher_) teacher_->after_step(steps_);
+  if (on_step_) on_step_();
+  return report;
+}
+
+StepReport LanguageLearner::learn(Part all, double total, const curriculum::StagePlan& plan) {
+  const TeacherTokens nobody;  // where no term compares the teacher need not be asked
   const std::vector<Part> parts = parts_of(all, options_.micro_batch);
   const std::vector<Policy> policies = whitened(parts);
   std::vector<torch::Tensor> losses, weights;
   for (std::size_t i = 0; i < parts.size(); ++i) {
     const Part part = parts[i];
     const Policy policy = policies.empty() ? Policy{} : policies[i];
-    const PredictedTokens predicted = predictor_.predict(part, policies.empty() ? nullptr : &policy.teacher);
-    const torch::Tensor plain_weights = token_weights(part, loss_options).to(device_);
+    const PredictedTokens predicted = predictor_.predict(part, !policies.empty()          ? &policy.teacher
+                                                               : options_.loss.compares() ? nullptr
+                                                                                          : &nobody);
+    const torch::Tensor plain_weights = token_weights(part, options_.loss).to(device_);
     torch::Tensor paced = at::ones({std::ssize(part)}, plain_weights.options()), known_losses;
     if (plan.pacing != curriculum::Pacing::kNone) {
       const torch::NoGradGuard no_grad;  // the weights must be known before the gradient is
@@ -129,20 +145,34 @@ StepReport LanguageLearner::step(const Batch& batch, const curriculum::StagePlan
     }
     const torch::Tensor token_losses =
         backward(predicted, part, plain_weights * spread(paced, part), total, policy.advantages);
-    losses.push_back(known_losses.defined() ? known_losses : sequence_means(token_losses, part, loss_options));
+    losses.push_back(known_losses.defined() ? known_losses : sequence_means(token_losses, part, options_.loss));
     weights.push_back(paced);
   }
-  std::vector<torch::Tensor> gradients;
-  for (const torch::Tensor& parameter : student_.trainable()) gradients.push_back(parameter.grad());
-  clip_gradient_norm(gradients, options_.clip_gradient);
-  optimizer_.step();
-  ++steps_;
-  if (teacher_) teacher_->after_step(steps_);
-  if (on_step_) on_step_();
+  StepReport report;
   report.sample_losses = at::cat(losses);
   report.sample_weights = at::cat(weights);
   report.loss = report.sample_losses.mean();
   return report;
+}
+
+torch::Tensor LanguageLearner::learn_plain_text(Part all) {
+  const PlainTextOptions& options = *options_.plain_text;
+  const LanguageLossOptions of_tokens;  // a mean over them
+  const double total = normaliser(all, of_tokens, options_.longest);
+  const TeacherTokens nobody;
+  torch::Tensor shown = at::zeros({}, torch::kFloat32);
+  for (const Part part : parts_of(all, options_.micro_batch)) {
+    const PredictedTokens predicted = predictor_.predict(part, options.teacher_share > 0 ? nullptr : &nobody);
+    const torch::Tensor weights = token_weights(part, of_tokens).to(device_);
+    torch::Tensor loss =
+        cross_entropy(predicted.student, predicted.tokens, weights, total).loss * (1 - options.teacher_share);
+    if (options.teacher_share > 0) {
+      loss = loss + divergence(predicted, of_tokens.divergence, weights, total).loss * options.teacher_share;
+    }
+    (loss * options.weight).backward();
+    shown += loss.detach().to(torch::kCPU);
+  }
+  return shown;
 }
 
 // An advantage that is whitened over the batch must be known of all micro-batches before the first gradient. What the
@@ -195,6 +225,13 @@ torch::Tensor LanguageLearner::policy_of(const PredictedTokens& predicted, Part 
   return policy_weights(student, sampler, known_advantages, sequences, method);
 }
 
+torch::Tensor LanguageLearner::divergence_weights(const PredictedTokens& predicted, Part sequences,
+                                                  const torch::Tensor& weights) const {
+  if (options_.loss.importance_clip == 0) return weights;
+  const torch::Tensor student = token_log_probs({.heads = {predicted.student}, .shares = {1}}, predicted.tokens);
+  return weights * clipped_importance(student, sequences, options_.loss.importance_clip);
+}
+
 torch::Tensor LanguageLearner::backward(const PredictedTokens& predicted, Part sequences, const torch::Tensor& weights,
                                         double total, const torch::Tensor& known_advantages) {
   const LanguageLossOptions& options = options_.loss;
@@ -205,7 +242,8 @@ torch::Tensor LanguageLearner::backward(const PredictedTokens& predicted, Part s
     if (!shown.defined()) shown = term.token_losses;
   };
   if (options.divergence_weight > 0) {
-    add(divergence(predicted, options.divergence, weights, total), options.divergence_weight);
+    add(divergence(predicted, options.divergence, divergence_weights(predicted, sequences, weights), total),
+        options.divergence_weight);
   }
   if (options.universal_logit) {
     add(universal_logit(predicted, *options.universal_logit, weights, total), options.universal_logit->weight);

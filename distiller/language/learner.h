@@ -23,6 +23,7 @@ struct LanguageLearnerOptions {
   std::int64_t micro_batch = 8;
   std::int64_t longest = 1024;
   double clip_gradient = 1;
+  std::optional<PlainTextOptions> plain_text;
   bool shared_vocabulary = true;  // false: `universal_logit` is the only term that compares
   std::int64_t cached_words = 0;  // of a cached teacher's vocabulary
 };
@@ -64,12 +65,19 @@ class LanguageLearner final : public Learner {
   };
   using Part = std::span<const Sequence>;
 
+  // Adds the gradient of all of a batch's completions, whose losses are divided by `total`; what the step reports.
+  StepReport learn(Part all, double total, const curriculum::StagePlan& plan);
+  // Adds the gradient of the plain text's loss -> its mean over the tokens, [].
+  torch::Tensor learn_plain_text(Part all);
   // One for each part; none where every micro-batch knows enough.
   std::vector<Policy> whitened(const std::vector<Part>& parts) const;
   // The first term's mean over the counted tokens of each sequence -> [N].
   torch::Tensor main_losses(const PredictedTokens& predicted, Part sequences) const;
   // The policy gradient as weights of a cross-entropy -> [M].
   torch::Tensor policy_of(const PredictedTokens& predicted, Part sequences, torch::Tensor known_advantages) const;
+  // `weights`, times the importance that the options ask for -> [M].
+  torch::Tensor divergence_weights(const PredictedTokens& predicted, Part sequences,
+                                   const torch::Tensor& weights) const;
   // Adds the gradient of all terms; the first term's loss of each token -> [M].
   torch::Tensor backward(const PredictedTokens& predicted, Part sequences, const torch::Tensor& weights, double total,
                          const torch::Tensor& known_advantages);

@@ -108,6 +108,7 @@ struct UniversalLogitOptions {
 struct LanguageLossOptions {
   double divergence_weight = 1;
   kernels::TokenDivergenceOptions divergence;
+  double importance_clip = 0;
   double cross_entropy = 0;
   std::optional<AdvantageOptions> advantage;
   std::optional<HiddenStatisticsOptions> hidden_statistics;
@@ -120,6 +121,10 @@ struct LanguageLossOptions {
   void visit(Field&& field) {
     field("divergence_weight", divergence_weight, "weight of the divergence; 0: not computed", at_least(0));
     field("divergence", divergence, "between teacher and student at every token");
+    field("importance_clip", importance_clip,
+          "the divergence of a token is multiplied by p_student / p_author of it, at most this (SDPO, SDFT): for draws "
+          "of several steps; 0: not multiplied",
+          at_least(0));
     field("cross_entropy", cross_entropy, "weight of -log p_student of the completion's own tokens", at_least(0));
     field("advantage", advantage, "sampled reverse-KL advantage, for completions that the student wrote");
     field("hidden_statistics", hidden_statistics,
@@ -132,6 +137,8 @@ struct LanguageLossOptions {
   }
   // Whether a term needs the teacher itself: its likeliest words, from a file or a bank, are not enough.
   bool needs_teacher() const { return advantage || hidden_statistics || hidden_states || universal_logit; }
+  // Whether a term compares with what a teacher says.
+  bool compares() const { return divergence_weight > 0 || needs_teacher(); }
   std::vector<Problem> problems() const {
     const bool something = divergence_weight > 0 || cross_entropy > 0 || (advantage && advantage->weight > 0) ||
                            (universal_logit && universal_logit->weight > 0);

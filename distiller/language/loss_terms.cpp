@@ -105,6 +105,11 @@ torch::Tensor sampler_log_probs(std::span<const Sequence> sequences, const torch
   return at::cat(parts);
 }
 
+torch::Tensor clipped_importance(const torch::Tensor& student, std::span<const Sequence> sequences, double clip) {
+  const torch::Tensor sampler = sampler_log_probs(sequences, student).to(student.device());
+  return (student - sampler).clamp(-20, 20).exp().clamp_max(clip);
+}
+
 torch::Tensor advantages(const torch::Tensor& sampler, const torch::Tensor& teacher,
                          std::span<const Sequence> sequences, const kernels::SampledAdvantageOptions& options) {
   const torch::Tensor mask = to_rows(at::ones_like(teacher), sequences);

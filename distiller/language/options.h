@@ -12,6 +12,7 @@
 #include "curriculum/options.h"
 #include "distiller/language/evaluation_options.h"
 #include "distiller/language/loss_options.h"
+#include "distiller/language/plain_text_options.h"
 #include "distiller/language/teacher_options.h"
 #include "distiller/run_options.h"
 #include "generator/rollout_options.h"
@@ -105,6 +106,7 @@ struct DistillLanguageModel {
   curriculum::SchedulerOptions curriculum = curriculum::ConstantOptions{};
   curriculum::ReplayOptions replay;
   LanguageLossOptions loss;
+  std::optional<PlainTextOptions> plain_text;
   OptimizerOptions optimizer = AdamOptions{.learning_rate = 1e-4, .beta2 = 0.95, .decoupled = true};
   ScheduleOptions schedule;
   std::int64_t batch = 16;
@@ -133,6 +135,8 @@ struct DistillLanguageModel {
     field("curriculum", curriculum, "weights of sequences by their loss");
     field("replay", replay, "which sequences come back");
     field("loss", loss, "what the student minimises");
+    field("plain_text", plain_text,
+          "windows of real text beside every step's completions, and their loss: the run is then not data-free");
     field("optimizer", optimizer, "student's optimizer");
     field("schedule", schedule, "student's learning rate over the run");
     field("batch", batch, "sequences a step", at_least(1));
@@ -172,7 +176,16 @@ inline std::vector<Problem> DistillLanguageModel::problems() const {
                "has a term (advantage, hidden_statistics, hidden_states, universal_logit) that a cached teacher cannot "
                "give"}};
     }
+    if (plain_text && plain_text->teacher_share > 0) {
+      return {{"plain_text", "needs `teacher_share: 0` with a cached teacher: its file knows other texts only"}};
+    }
     if (replay.capacity > 0) return {{"replay", "has no use with a cached teacher, whose sequences all come back"}};
+  }
+  if (loss.importance_clip > 0 && !uses_divergence) {
+    return {{"loss", "`importance_clip` multiplies the divergence, whose weight is 0"}};
+  }
+  if (plain_text && plain_text->length > longest) {
+    return {{"plain_text", "`length` must not exceed `longest`, " + std::to_string(longest)}};
   }
   if (replay_top_k > 0) {
     const bool stays = std::holds_alternative<FrozenTeacher>(teacher.weights) ||

@@ -6,6 +6,7 @@
 #include "distiller/language/context_limits.h"
 #include "distiller/language/evaluator.h"
 #include "distiller/language/learner.h"
+#include "distiller/language/plain_text_input.h"
 #include "distiller/language/rollout_parts.h"
 #include "distiller/language/run_models.h"
 #include "distiller/language/student.h"
@@ -86,6 +87,7 @@ class LanguageRun final : public PreparedRun {
                       task_.learn_prompts);
     learner_->on_step([this] { rollouts_->student_changed(); });
     if (cache_) cached_input_.emplace(*cache_, options_.batch, options_.longest, seeds_);
+    if (options_.plain_text) add_plain_text(*options_.plain_text);
     if (options_.evaluation) {
       const bool compares = learner_->teacher() != nullptr && models_.shared_vocabulary;
       const auto read =
@@ -109,7 +111,7 @@ class LanguageRun final : public PreparedRun {
   TrainingResult run(const RunEnvironment& environment) override {
     const auto scheduler =
         curriculum::make_scheduler(options_.curriculum, options_.run.loop.total_steps(), options_.run.loop.epoch_steps);
-    LoopParts parts{.source = cache_ ? static_cast<InputSource&>(*cached_input_) : rollouts_->input(),
+    LoopParts parts{.source = plain_text_ ? static_cast<InputSource&>(*plain_text_) : completions(),
                     .learner = *learner_,
                     .scheduler = *scheduler,
                     .seeds = seeds_,
@@ -130,6 +132,24 @@ class LanguageRun final : public PreparedRun {
   }
 
  private:
+  InputSource& completions() { return cached_input_ ? static_cast<InputSource&>(*cached_input_) : rollouts_->input(); }
+
+  void add_plain_text(const PlainTextOptions& options) {
+    if (!models_.shared_vocabulary) {
+      throw ConfigError("plain_text: needs a student of the teacher's vocabulary");
+    }
+    const std::int64_t length = options.length > 0 ? options.length : options_.longest;
+    plain_text_.emplace(
+        completions(),
+        generator::make_prompt_source(generator::TextPrompts{options.paths}, {.encoder = rollouts_->student_encoder(),
+                                                                              .teacher = rollouts_->student_actor(),
+                                                                              .open_texts = open_texts_,
+                                                                              .completion_length = length - 1,
+                                                                              .seeds = seeds_,
+                                                                              .stream = "plain_text"}),
+        options.batch > 0 ? options.batch : options_.batch);
+  }
+
   Metrics evaluate_student() {
     std::optional<EvaluationTeacher> teacher;
     if (const auto* models_now = learner_->teacher(); models_now != nullptr && models_.shared_vocabulary) {
@@ -168,6 +188,7 @@ class LanguageRun final : public PreparedRun {
   std::optional<LanguageLearner> learner_;
   std::optional<RolloutParts> rollouts_;
   std::optional<CachedInput> cached_input_;
+  std::optional<PlainTextInput> plain_text_;
   std::optional<LanguageEvaluator> evaluator_;
 };
 

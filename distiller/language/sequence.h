@@ -13,10 +13,10 @@ namespace drystill::distiller {
 struct Sequence {
   std::vector<std::int64_t> teacher_prompt;
   std::vector<std::int64_t> student_prompt;
-  std::vector<std::int64_t> completion;          // in the student's tokens
-  std::vector<float> sampler_log_probabilities;  // of each token of the completion; empty: unknown
-  std::vector<float> importance;                 // of each token; empty: 1
-  double weight = 1;                             // of the whole sequence
+  std::vector<std::int64_t> completion;               // in the student's tokens
+  std::vector<float> sampler_log_probabilities = {};  // of each token of the completion; empty: unknown
+  std::vector<float> importance = {};                 // of each token; empty: 1
+  double weight = 1;                                  // of the whole sequence
 
   // The k likeliest words of the teacher at every token of the completion, row by row; empty: ask the teacher.
   std::vector<std::int32_t> top_ids = {};

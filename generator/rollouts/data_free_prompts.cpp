@@ -9,8 +9,6 @@
 namespace drystill::generator {
 namespace {
 
-constexpr char kStream[] = "rollout.prompts";
-
 class Bos final : public PromptSource {
  public:
   explicit Bos(std::int64_t bos) : bos_(bos) {}
@@ -58,7 +56,7 @@ class PreQuery final : public PromptSource {
         encoder_(parts.encoder),
         teacher_(parts.teacher),
         opening_(parts.encoder.user_opening(options.system)),
-        random_(parts.seeds.cpu_stream(kStream)) {}
+        random_(parts.seeds.cpu_stream(parts.stream)) {}
 
   std::vector<Draft> next(std::int64_t count) override {
     constexpr int kAttempts = 20;
@@ -135,7 +133,7 @@ std::unique_ptr<PromptSource> make_bos_prompts(const BosPrompts&, const PromptPa
 }
 
 std::unique_ptr<PromptSource> make_vocab_start_prompts(const VocabStartPrompts& options, const PromptParts& parts) {
-  return std::make_unique<VocabStart>(options, parts.encoder.ordinary_tokens(), parts.seeds.cpu_stream(kStream));
+  return std::make_unique<VocabStart>(options, parts.encoder.ordinary_tokens(), parts.seeds.cpu_stream(parts.stream));
 }
 
 std::unique_ptr<PromptSource> make_pre_query_prompts(const PreQueryPrompts& options, const PromptParts& parts) {
@@ -149,7 +147,7 @@ std::unique_ptr<PromptSource> make_pre_query_prompts(const PreQueryPrompts& opti
 
 std::unique_ptr<PromptSource> make_random_token_prompts(const RandomTokenPrompts&, const PromptParts& parts) {
   return std::make_unique<RandomTokens>(parts.encoder.ordinary_tokens(), parts.completion_length,
-                                        parts.seeds.cpu_stream(kStream));
+                                        parts.seeds.cpu_stream(parts.stream));
 }
 
 }  // namespace drystill::generator

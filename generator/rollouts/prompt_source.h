@@ -39,7 +39,8 @@ struct PromptParts {
   Actor& teacher;                          // pre_query and dialogue
   TextOpener open_texts;                   // file, text and dialogue only
   std::int64_t completion_length;          // of random_tokens and text
-  SeedStreams& seeds;                      // stream "rollout.prompts", on the CPU
+  SeedStreams& seeds;
+  std::string stream = "rollout.prompts";  // of the seeds, on the CPU
 };
 
 // Throws InputError where a file is missing, holds no usable record, or where the tokenizer lacks what the source needs

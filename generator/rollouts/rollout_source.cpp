@@ -70,12 +70,17 @@ RolloutSource::RolloutSource(const RolloutOptions& options, RolloutParts parts)
       parts_(std::move(parts)),
       author_random_(parts_.seeds.cpu_stream("rollout.author")),
       sampling_random_(parts_.seeds.cpu_stream("rollout.sampling")),
-      verifier_(make_verifier(options.verifier)) {}
+      verifier_(make_verifier(options.verifier)) {
+  constexpr std::int64_t kSteps = 1000;
+  if (!options.learn_only.empty()) answer_.emplace("rollout.learn_only", options.learn_only, kSteps);
+}
 
 Author RolloutSource::current_author(std::int64_t batch) {
   if (options_.author != Author::kMixture) return options_.author;
   if (author_left_ > 0) return author_;
-  author_ = random_unit(author_random_) < options_.student_share ? Author::kStudent : Author::kTeacher;
+  author_ = random_unit(author_random_) < options_.student_share ? Author::kStudent
+            : options_.mixture_with == MixturePartner::kFixed    ? Author::kFixed
+                                                                 : Author::kTeacher;
   author_left_ = options_.mixture_per == MixtureUnit::kSequence ? options_.group : std::max(batch, options_.group);
   return author_;
 }
@@ -117,14 +122,37 @@ bool RolloutSource::is_usable(const language::Item& item, Author author, std::in
          (!student_writes || fits(item, std::ssize(*students), new_tokens, Author::kStudent));
 }
 
+const language::PromptEncoder& RolloutSource::encoder_of(const Rollout& rollout) const {
+  const bool teachers = parts_.teacher_encoder != nullptr && !rollout.by_student;
+  return teachers ? *parts_.teacher_encoder : parts_.encoder;
+}
+
+// Context distillation (arXiv 2209.15189): what was written on the way to an answer is not learnt. The answer is text
+// of its own then, of which nobody has said how likely it is.
+void RolloutSource::take_answers(std::vector<Rollout>& rollouts) {
+  if (!answer_) return;
+  for (Rollout& rollout : rollouts) {
+    if (const int signal = stop_requested()) throw Interrupted(signal);
+    const language::PromptEncoder& encoder = encoder_of(rollout);
+    const TextPattern::Match match = answer_->find(encoder.decode(rollout.completion));
+    const std::string_view answer = trimmed(match.text);
+    rollout.completion = answer.empty() ? Tokens{} : encoder.completion(answer);
+    rollout.log_probabilities.clear();
+    rollout.importance.clear();
+    rollout.states = torch::Tensor();
+    rollout.greedy_tokens = 0;
+    if (answer.empty()) ++rejections_["rollout.learn_only finds nothing in them"];
+  }
+  std::erase_if(rollouts, [](const Rollout& rollout) { return rollout.completion.empty(); });
+}
+
 void RolloutSource::verify(std::vector<Rollout>& rollouts) {
   if (!verifier_) return;
   std::vector<std::string> texts;
   std::int64_t accepted = 0;
   for (Rollout& rollout : rollouts) {
     if (const int signal = stop_requested()) throw Interrupted(signal);
-    const bool teachers = parts_.teacher_encoder != nullptr && !rollout.by_student;
-    texts.push_back((teachers ? *parts_.teacher_encoder : parts_.encoder).decode(rollout.completion));
+    texts.push_back(encoder_of(rollout).decode(rollout.completion));
     Verdict verdict = verifier_->check(texts.back(), rollout.item);
     rollout.reward = verdict.accepted ? 1 : 0;
     accepted += verdict.accepted ? 1 : 0;
@@ -153,7 +181,8 @@ std::vector<Rollout> RolloutSource::draw(const RolloutRequest& request) {
   for (int attempt = 0; rollouts.empty() && attempt < kAttempts; ++attempt) {
     for (Draft& draft : parts_.prompts->next(prompts)) {
       const Author author = current_author(batch);
-      if (!is_usable(draft.item, author, new_tokens)) {
+      const bool is_missing = author == Author::kFixed && draft.completion.empty();
+      if (is_missing || !is_usable(draft.item, author, new_tokens)) {
         left_out_ += options_.group;
         continue;
       }
@@ -175,14 +204,15 @@ std::vector<Rollout> RolloutSource::draw(const RolloutRequest& request) {
     }
     std::erase_if(rollouts, [](const Rollout& rollout) { return rollout.completion.empty(); });
     verify(rollouts);
+    take_answers(rollouts);
     if (!rollouts.empty()) break;
     greedy_tokens.clear();
     authors.clear();
   }
   if (rollouts.empty() && !rejections_.empty()) {
-    throw RunError("[generator.RolloutSource] the verifier accepted none of the completions of " +
+    throw RunError("[generator.RolloutSource] nothing is left of the completions of " +
                    std::to_string(kAttempts * prompts) + " prompts, most often because: " + most_frequent(rejections_) +
-                   "; check its options, or set `keep: all`");
+                   "; check the verifier's options and `learn_only`, or set `keep: all`");
   }
   if (rollouts.empty()) {
     throw RunError("[generator.RolloutSource] " + std::to_string(kAttempts * prompts) +

@@ -14,6 +14,7 @@
 #include "generator/rollouts/actor.h"
 #include "generator/rollouts/prompt_source.h"
 #include "generator/rollouts/rollout.h"
+#include "generator/rollouts/text_pattern.h"
 #include "generator/rollouts/verifier.h"
 #include "language/views/view.h"
 
@@ -67,11 +68,12 @@ struct RolloutParts {
 // cannot render. A view of the model that writes cannot name it: it writes before there is a sibling.
 class RolloutSource {
  public:
-  // Throws ConfigError for a verifier that cannot be made.
+  // Throws ConfigError for a verifier that cannot be made, or a pattern that cannot be read.
   RolloutSource(const RolloutOptions& options, RolloutParts parts);
 
   // At least one rollout, of `count` in whole groups (one group at least), less what is left out: items that a view
-  // cannot render, empty completions and, with Keep::kAccepted, what the verifier rejects. Throws RunError where twenty
+  // cannot render, empty completions, with Keep::kAccepted what the verifier rejects and what has no part to learn.
+  // Throws RunError where twenty
   // draws in a row left nothing; Interrupted where a signal asked to stop.
   std::vector<Rollout> draw(const RolloutRequest& request);
 
@@ -89,6 +91,8 @@ class RolloutSource {
   bool fits(const language::Item& item, std::int64_t prompt, std::int64_t new_tokens, Author author);
   language::SamplingOptions sampling_of(const RolloutRequest& request) const;
   void verify(std::vector<Rollout>& rollouts);
+  const language::PromptEncoder& encoder_of(const Rollout& rollout) const;
+  void take_answers(std::vector<Rollout>& rollouts);
   // Writes the rollouts whose author that is.
   void write_by(Author author, const std::vector<Author>& authors, std::vector<Rollout>& rollouts,
                 const std::vector<std::int64_t>& greedy_tokens, const RolloutRequest& request);
@@ -101,6 +105,7 @@ class RolloutSource {
   Author author_ = Author::kTeacher;    // of the mixture, now
   std::int64_t author_left_ = 0;        // rollouts that it still writes
   std::unique_ptr<Verifier> verifier_;  // null: nothing is checked
+  std::optional<TextPattern> answer_;   // nothing: completions are learnt whole
   std::optional<double> accepted_share_;
   std::int64_t left_out_ = 0;
   std::string too_long_;                            // the first item that ever was, and why

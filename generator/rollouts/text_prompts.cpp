@@ -10,8 +10,6 @@
 namespace drystill::generator {
 namespace {
 
-constexpr char kStream[] = "rollout.prompts";
-
 // All texts as tokens, one behind the other; windows do not cross texts.
 class Corpus {
  public:
@@ -45,7 +43,7 @@ class FileRecords final : public PromptSource {
   FileRecords(std::vector<language::Record> records, const PromptParts& parts)
       : records_(std::move(records)),
         encoder_(parts.encoder),
-        order_(std::ssize(records_), parts.seeds.cpu_stream(kStream)) {}
+        order_(std::ssize(records_), parts.seeds.cpu_stream(parts.stream)) {}
 
   std::vector<Draft> next(std::int64_t count) override {
     std::vector<Draft> drafts;
@@ -111,7 +109,7 @@ class Dialogue final : public PromptSource {
         corpus_(std::move(corpus)),
         encoder_(parts.encoder),
         teacher_(parts.teacher),
-        random_(parts.seeds.cpu_stream(kStream)) {}
+        random_(parts.seeds.cpu_stream(parts.stream)) {}
 
   std::vector<Draft> next(std::int64_t count) override {
     std::vector<std::string> chunks;
@@ -157,7 +155,7 @@ std::unique_ptr<PromptSource> make_file_prompts(const FilePrompts& options, cons
 
 std::unique_ptr<PromptSource> make_text_prompts(const TextPrompts& options, const PromptParts& parts) {
   return std::make_unique<TextWindows>(Corpus(parts.open_texts(options.paths), parts.encoder), parts.completion_length,
-                                       parts.seeds.cpu_stream(kStream));
+                                       parts.seeds.cpu_stream(parts.stream));
 }
 
 std::unique_ptr<PromptSource> make_dialogue_prompts(const DialoguePrompts& options, const PromptParts& parts) {

@@ -1,7 +1,6 @@
 #include "generator/rollouts/verifier.h"
 
 #include <c10/util/StringUtil.h>
-#include <unicode/regex.h>
 #include <unicode/unistr.h>
 
 #include <cmath>
@@ -10,6 +9,7 @@
 #include "core/error.h"
 #include "generator/rollouts/answer_text.h"
 #include "generator/rollouts/run_command.h"
+#include "generator/rollouts/text_pattern.h"
 
 namespace drystill::generator {
 namespace {
@@ -56,16 +56,9 @@ class Exact final : public ReferenceVerifier {
 
 class Regex final : public Verifier {
  public:
-  explicit Regex(const RegexVerifier& options) : options_(options) {
-    UErrorCode status = U_ZERO_ERROR;
-    UParseError place{};
-    pattern_.reset(icu::RegexPattern::compile(icu::UnicodeString::fromUTF8(options.pattern), place, status));
-    if (U_FAILURE(status)) {
-      throw ConfigError("verifier: pattern '" + options.pattern + "': " + u_errorName(status) + " at line " +
-                        std::to_string(place.line) + ", character " + std::to_string(place.offset));
-    }
-    const std::unique_ptr<icu::RegexMatcher> matcher(pattern_->matcher(status));
-    if (U_SUCCESS(status) && !options.reference.empty() && matcher->groupCount() == 0) {
+  explicit Regex(const RegexVerifier& options)
+      : options_(options), pattern_("verifier", options.pattern, options.step_limit) {
+    if (!options.reference.empty() && !pattern_.has_group()) {
       throw ConfigError("verifier: pattern '" + options.pattern + "' has no group to compare with the text '" +
                         options.reference + "'; put (...) around the answer");
     }
@@ -76,24 +69,15 @@ class Regex final : public Verifier {
     const std::string* reference = compares ? find_reference(item, options_.reference) : nullptr;
     if (compares && reference == nullptr) return {false, "the item has no '" + options_.reference + "'"};
 
-    const icu::UnicodeString answer = icu::UnicodeString::fromUTF8(without_thinking(completion));
-    UErrorCode status = U_ZERO_ERROR;
-    const std::unique_ptr<icu::RegexMatcher> matcher(pattern_->matcher(answer, status));
-    if (U_FAILURE(status)) throw RunError(std::string("[generator.regex] ") + u_errorName(status));
-    matcher->setTimeLimit(static_cast<std::int32_t>(options_.step_limit), status);
-    const bool found = matcher->find(status);
-    if (status == U_REGEX_TIME_OUT || status == U_REGEX_STACK_OVERFLOW) return {false, "time limit"};
-    if (U_FAILURE(status)) throw RunError(std::string("[generator.regex] ") + u_errorName(status));
-    if (!found) return {false, "no match"};
-    if (!compares) return compared(true);
-    std::string group;
-    matcher->group(1, status).toUTF8String(group);
-    return compared(U_SUCCESS(status) && trimmed(group) == trimmed(*reference));
+    const TextPattern::Match match = pattern_.find(without_thinking(completion));
+    if (match.outcome == TextPattern::Outcome::kTimeLimit) return {false, "time limit"};
+    if (match.outcome == TextPattern::Outcome::kNotFound) return {false, "no match"};
+    return compared(!compares || trimmed(match.text) == trimmed(*reference));
   }
 
  private:
   RegexVerifier options_;
-  std::unique_ptr<icu::RegexPattern> pattern_;
+  TextPattern pattern_;
 };
 
 class Number final : public ReferenceVerifier {

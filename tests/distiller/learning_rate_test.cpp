@@ -16,6 +16,13 @@ TEST(LearningRate, CosineStartsAtThePeakAndHalvesInTheMiddle) {
               1e-12);
 }
 
+TEST(LearningRate, LinearFallsEvenly) {
+  const ScheduleOptions schedule{.kind = ScheduleKind::kLinear, .final_factor = 0.2};
+  EXPECT_DOUBLE_EQ(learning_rate_factor(schedule, 0, 100), 1);
+  EXPECT_NEAR(learning_rate_factor(schedule, 25, 100), 0.8, 1e-12);
+  EXPECT_NEAR(learning_rate_factor(schedule, 99, 100), 0.208, 1e-12);
+}
+
 TEST(LearningRate, StepMultipliesAtEveryMilestone) {
   const ScheduleOptions schedule{.kind = ScheduleKind::kStep, .milestones = {0.5, 0.75}, .decay = 0.1};
   EXPECT_DOUBLE_EQ(learning_rate_factor(schedule, 49, 100), 1);

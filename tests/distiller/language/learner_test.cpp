@@ -192,6 +192,103 @@ TEST(LanguageLearner, HiddenStatesAreThoseOfTheTokens) {
   }
 }
 
+// Log-probabilities of every word at the places that predict the completions' tokens: [M, words], with a gradient.
+torch::Tensor predictions(const language::CausalLm& model, Side side, const std::vector<Sequence>& sequences) {
+  const PackedView view = pack(sequences, side, torch::kCPU);
+  return at::linear(predicting_states(model.hidden(view.tokens), view), model.output_weight()).log_softmax(1);
+}
+
+torch::Tensor of_tokens(const torch::Tensor& log_probs, const std::vector<Sequence>& sequences) {
+  return log_probs.gather(1, completion_tokens(sequences, torch::kCPU).unsqueeze(1)).squeeze(1);
+}
+
+torch::Tensor forward_kl(const torch::Tensor& teacher, const torch::Tensor& student) {
+  return (teacher.exp() * (teacher - student)).sum(1);
+}
+
+// The step by hand: the ratio of the student to whoever wrote a token, cut, is a constant that multiplies its
+// divergence. The first two completions are by authors far below and far above the student, the third by nobody known.
+TEST(LanguageLearner, ImportanceMultipliesTheDivergence) {
+  auto sequences = kSequences;
+  sequences[0].sampler_log_probabilities = {-9.F, -5.F};
+  sequences[1].sampler_log_probabilities = {-0.5F, -1.F, -7.F, -5.2F};
+  for (const std::int64_t micro_batch : {8, 1}) {
+    auto options = options_with(micro_batch);
+    options.optimizer = SgdOptions{.learning_rate = 1, .momentum = 0, .weight_decay = 0};
+    options.loss.importance_clip = 2;
+    Fixture fixture(options), by_hand(options);
+    const auto report = fixture.step(sequences);
+
+    const auto teacher = predictions(*tiny_language_model(1), Side::kTeacher, sequences).detach();
+    const auto student = predictions(*by_hand.student.model(), Side::kStudent, sequences);
+    const auto own = of_tokens(student, sequences).detach();
+    const auto sampler = torch::cat({torch::tensor({-9.F, -5.F, -0.5F, -1.F, -7.F, -5.2F}), own.narrow(0, 6, 1)});
+    const auto ratio = (own - sampler).exp().clamp_max(2);
+    EXPECT_EQ(ratio[0].item<float>(), 2);
+    EXPECT_LT(ratio[2].item<float>(), 0.1);
+    const auto divergence = forward_kl(teacher, student);
+    (divergence * ratio).mean().backward();
+    expect_one_step_of_sgd(fixture.student, by_hand.student);
+    EXPECT_NEAR(
+        report.loss.item<double>(),
+        (divergence.narrow(0, 0, 2).mean() + divergence.narrow(0, 2, 4).mean() + divergence[6]).item<double>() / 3,
+        1e-5);
+  }
+}
+
+// The step by hand: w (share KL(teacher || student) + (1 - share) cross-entropy), a mean over the text's own tokens,
+// beside the completions' loss.
+TEST(LanguageLearner, PlainTextIsLearntBesideTheCompletions) {
+  const std::vector<Sequence> text = {{.teacher_prompt = {20}, .student_prompt = {20}, .completion = {21, 22, 23}},
+                                      {.teacher_prompt = {30}, .student_prompt = {30}, .completion = {31}}};
+  for (const double share : {0.0, 0.25, 1.0}) {
+    auto options = options_with(share == 0 ? 1 : 8);
+    options.optimizer = SgdOptions{.learning_rate = 1, .momentum = 0, .weight_decay = 0};
+    options.plain_text = PlainTextOptions{.weight = 0.5, .teacher_share = share};
+    Fixture fixture(options), by_hand(options);
+    Batch batch = testing::batch_of(kSequences);
+    batch.plain_text = text;
+    const auto report = fixture.learner.step(batch, {});
+
+    const auto teacher = tiny_language_model(1);
+    const auto& student = *by_hand.student.model();
+    const auto completions = forward_kl(predictions(*teacher, Side::kTeacher, kSequences).detach(),
+                                        predictions(student, Side::kStudent, kSequences));
+    const auto of_text = predictions(student, Side::kStudent, text);
+    const auto divergence = forward_kl(predictions(*teacher, Side::kTeacher, text).detach(), of_text);
+    const auto plain = divergence.mean() * share - of_tokens(of_text, text).mean() * (1 - share);
+    (completions.mean() + plain * 0.5).backward();
+    expect_one_step_of_sgd(fixture.student, by_hand.student);
+    EXPECT_NEAR(report.plain_text_loss.item<double>(), plain.item<double>(), 1e-5);
+  }
+}
+
+// Nothing but masked completions: the text is learnt all the same.
+TEST(LanguageLearner, PlainTextIsLearntWhereNoCompletionIs) {
+  auto options = options_with(8);
+  options.loss.skip_first = 9;
+  options.plain_text = PlainTextOptions{};
+  Fixture fixture(options), before(options);
+  Batch batch = testing::batch_of(kSequences);
+  batch.plain_text = {kSequences[1]};
+  const auto report = fixture.learner.step(batch, {});
+  EXPECT_EQ(report.loss.item<double>(), 0);
+  EXPECT_GT(distance(fixture.student, before.student), 0);
+}
+
+// Cross-entropy alone: what the teacher would be shown is not even looked at.
+TEST(LanguageLearner, ALossThatDoesNotCompareAsksNoTeacher) {
+  auto options = options_with(8);
+  options.loss.divergence_weight = 0;
+  options.loss.cross_entropy = 1;
+  Fixture plain(options), unreadable(options);
+  auto sequences = kSequences;
+  for (Sequence& sequence : sequences) sequence.teacher_prompt = {1'000'000};  // no such word
+  plain.step(kSequences);
+  unreadable.step(sequences);
+  EXPECT_EQ(distance(plain.student, unreadable.student), 0);
+}
+
 TEST(LayerPairs, OfKeptLayersAreWhatTheNextLayerReads) {
   const std::vector<std::int64_t> kept = {0, 1, 4};
   EXPECT_EQ(pairs_of_kept_layers(kept, 6), (std::vector<LayerPair>{{1, 1}, {4, 2}, {6, 3}}));
@@ -207,8 +304,6 @@ TEST(LayerPairs, AreSpreadEvenlyAndMustExist) {
   EXPECT_THROW(layer_pairs("key", {}, teacher, wider), ConfigError);
 }
 
-// Switching a LoRA off costs no second model, and whole weights that are trained need one.
-// (1 - share) z_initial + share z_now.
 // What the teacher's likeliest words say is what the teacher says: all words, and its top k.
 TEST(LanguageLearner, RememberedWordsReplaceTheTeacher) {
   for (const std::int64_t k : {std::int64_t{259}, std::int64_t{5}}) {

@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "distiller/language/synthesize.h"
+#include "journal/metrics_reader.h"
 #include "journal/run_folder.h"
 #include "language/load_language_model.h"
 #include "tests/support/temporary_folder.h"
@@ -128,6 +129,27 @@ TEST_F(LanguageRuns, AResumedRunEqualsAnUninterruptedOne) {
   half.run.loop.epochs = 1;
   run(half, "resumed");
   EXPECT_TRUE(straight.equal(first_weight(run(with, "resumed"))));
+}
+
+// Plain text is read from the files that it names alone, and goes on where it was.
+TEST_F(LanguageRuns, PlainTextStandsBesideWhatIsWritten) {
+  auto with = options();
+  with.schedule.kind = ScheduleKind::kConstant;
+  with.plain_text = PlainTextOptions{.paths = {"plain"}, .batch = 3, .length = 16};
+  const auto straight = first_weight(run(with, "straight"));
+  EXPECT_EQ(opened_, std::vector<std::string>{"plain"});
+  auto half = with;
+  half.run.loop.epochs = 1;
+  run(half, "resumed");
+  EXPECT_TRUE(straight.equal(first_weight(run(with, "resumed"))));
+  auto without = with;
+  without.plain_text.reset();
+  EXPECT_FALSE(straight.equal(first_weight(run(without, "without"))));
+  const auto series = journal::to_series(journal::read_events(folder_ / "straight" / "metrics.jsonl"));
+  const auto* losses = journal::find_series(series, "generator", "plain_text_loss");
+  ASSERT_NE(losses, nullptr);
+  EXPECT_EQ(losses->points.size(), 4U);
+  for (const auto& point : losses->points) EXPECT_GT(point.value, 1);
 }
 
 // A prefix that seeks disagreement: what it writes depends on all its steps, so a resumed run tells whether they are
@@ -402,6 +424,32 @@ TEST(LanguageOptions, NameWhatDoesNotGoTogether) {
   LanguageLossOptions nothing;
   nothing.divergence_weight = 0;
   EXPECT_FALSE(nothing.problems().empty());
+
+  DistillLanguageModel text;
+  text.plain_text = PlainTextOptions{.paths = {"f"}, .length = text.longest};
+  EXPECT_EQ(field_of(text), "");
+  text.plain_text->length = text.longest + 1;
+  EXPECT_EQ(field_of(text), "plain_text");
+  EXPECT_FALSE((PlainTextOptions{.paths = {"f"}, .length = 1}).problems().empty());
+  text.plain_text->length = 0;
+  text.teacher.weights = CachedTeacher{.file = "f"};
+  text.loss.divergence.support = kernels::TokenSupport::kTeacherTopK;
+  EXPECT_EQ(field_of(text), "plain_text");
+  text.plain_text->teacher_share = 0;
+  EXPECT_EQ(field_of(text), "");
+
+  DistillLanguageModel ratio;
+  ratio.loss.importance_clip = 2;
+  EXPECT_EQ(field_of(ratio), "");
+  ratio.loss.divergence_weight = 0;
+  ratio.loss.cross_entropy = 1;
+  EXPECT_EQ(field_of(ratio), "loss");
+
+  generator::RolloutOptions rollout{.author = generator::Author::kMixture,
+                                    .mixture_with = generator::MixturePartner::kFixed};
+  EXPECT_EQ(rollout.problems().front().field, "mixture_with") << "the prompts bring no completion";
+  rollout.prompts = generator::FilePrompts{.path = "f"};
+  EXPECT_TRUE(rollout.problems().empty());
   EXPECT_FALSE(EnsembleTeacher{}.problems().empty());
 }
 

@@ -7,6 +7,7 @@
 #include <set>
 #include <sstream>
 
+#include "core/error.h"
 #include "core/stop_request.h"
 #include "tests/generator/rollouts/fakes.h"
 
@@ -133,6 +134,65 @@ TEST(RolloutSource, MixtureOfSequencesMixesWithinABatch) {
     students += rollouts[i].by_student ? 1 : 0;
   }
   EXPECT_NEAR(students, 200, 66);
+}
+
+// GKD as it is published: what the student does not write, the file brings.
+TEST(RolloutSource, MixtureWithTheFilesCompletions) {
+  World world({.prompts = FilePrompts{.path = "records"},
+               .author = Author::kMixture,
+               .student_share = 0.5,
+               .mixture_with = MixturePartner::kFixed,
+               .mixture_per = MixtureUnit::kSequence},
+              always('s'), {}, R"({"prompt": "ask", "completion": "told"})");
+  const auto rollouts = world.source->draw({.count = 400, .batch = 400});
+  ASSERT_EQ(rollouts.size(), 400U);
+  int students = 0;
+  for (const Rollout& rollout : rollouts) {
+    students += rollout.by_student ? 1 : 0;
+    if (rollout.by_student) {
+      EXPECT_EQ(rollout.completion, Tokens(kLength, 's'));
+      continue;
+    }
+    EXPECT_EQ(world.encoder.decode(rollout.completion), "told");
+    EXPECT_TRUE(rollout.log_probabilities.empty());  // nobody knows how likely they were
+  }
+  EXPECT_NEAR(students, 200, 46);  // 4.6 standard deviations
+  EXPECT_TRUE(world.teacher.calls.empty());
+}
+
+TEST(RolloutSource, MixtureWithAFileOfPromptsAloneSaysWhatIsMissing) {
+  World world({.prompts = FilePrompts{.path = "records"},
+               .author = Author::kMixture,
+               .student_share = 0,
+               .mixture_with = MixturePartner::kFixed},
+              always('s'), {}, R"({"prompt": "ask"})");
+  try {
+    world.source->draw({.count = 4});
+    FAIL();
+  } catch (const RunError& error) {
+    EXPECT_NE(std::string(error.what()).find("with author 'fixed' a completion"), std::string::npos) << error.what();
+  }
+}
+
+// Context distillation: the scratch-pad is written, and the answer behind it learnt.
+TEST(RolloutSource, LearnsTheAnswerAlone) {
+  World world({.author = Author::kStudent, .learn_only = "Answer: (.*)"},
+              in_turn({"3 and 4: Answer: 7 ", "no idea", "Answer: eight"}));
+  const auto rollouts = world.source->draw({.count = 6});
+  ASSERT_EQ(rollouts.size(), 4U);
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(rollouts[i].completion, world.encoder.completion(i % 2 == 0 ? "7" : "eight"));
+    EXPECT_TRUE(rollouts[i].log_probabilities.empty());
+    EXPECT_EQ(rollouts[i].group, static_cast<std::int64_t>(i / 2 * 3 + i % 2 * 2));
+  }
+  World silent({.author = Author::kStudent, .learn_only = "Answer: (.*)"}, in_turn({"no idea"}));
+  try {
+    silent.source->draw({.count = 2});
+    FAIL();
+  } catch (const RunError& error) {
+    EXPECT_NE(std::string(error.what()).find("rollout.learn_only finds nothing in them"), std::string::npos);
+  }
+  EXPECT_THROW(World({.learn_only = "Answer: (.*"}), ConfigError);
 }
 
 TEST(RolloutSource, TakesTheFirstTokensOfVocabStartGreedily) {
