@@ -166,6 +166,9 @@ inline std::vector<Problem> replay_problems(const ReplayOptions& replay, std::in
     found.push_back({"replay", "never brings anything back with a 'capacity' of " + std::to_string(replay.capacity) +
                                    ", less than a batch: set it to 0, or to at least " + std::to_string(batch)});
   }
+  if (replay.fraction == 0) {
+    found.push_back({"replay", "never brings anything back with a 'fraction' of 0: raise it, or set 'capacity' to 0"});
+  }
   if (replay.draw == ReplayDraw::kCurriculum && !weights_differ) {
     found.push_back(
         {"replay",

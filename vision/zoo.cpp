@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <string_view>
+#include <vector>
 
 #include "core/error.h"
 #include "vision/architectures.h"
@@ -67,12 +69,6 @@ static_assert(std::ranges::equal(kZoo, kClassifiers, {}, &Entry::name, &Classifi
 
 }  // namespace
 
-std::vector<std::string_view> classifier_names() {
-  std::vector<std::string_view> names;
-  for (const auto& classifier : kClassifiers) names.push_back(classifier.name);
-  return names;
-}
-
 std::shared_ptr<Classifier> make_classifier(const std::string& name, const ImageSpec& image, at::Generator generator) {
   for (const auto& entry : kZoo) {
     if (entry.name != name) continue;
@@ -80,7 +76,9 @@ std::shared_ptr<Classifier> make_classifier(const std::string& name, const Image
     classifier->initialise(generator);
     return classifier;
   }
-  const auto nearest = nearest_name(name, classifier_names());
+  std::vector<std::string_view> names;
+  for (const auto& classifier : kClassifiers) names.push_back(classifier.name);
+  const auto nearest = nearest_name(name, names);
   throw ConfigError("unknown architecture '" + name + "'" +
                     (nearest.empty() ? "; `drystill list models` shows all" : ", did you mean '" + nearest + "'?"));
 }

@@ -5,18 +5,14 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <string_view>
-#include <vector>
 
 #include "vision/classifier.h"
 
 namespace drystill::vision {
 
-// Names of all networks: kClassifiers of architectures.h.
-std::vector<std::string_view> classifier_names();
-
-// A network with fresh weights drawn from `generator` (a CPU generator: weights do not depend on the device), float32,
-// on the CPU, in training mode. ConfigError for an unknown name, with the nearest one, and for a spec it cannot serve.
+// A network of kClassifiers (architectures.h) with fresh weights drawn from `generator` (a CPU generator: weights do
+// not depend on the device), float32, on the CPU, in training mode. ConfigError for an unknown name, with the nearest
+// one, and for a spec it cannot serve.
 std::shared_ptr<Classifier> make_classifier(const std::string& name, const ImageSpec& image, at::Generator generator);
 
 // Number of trainable values: parameters, not running statistics.

@@ -113,6 +113,17 @@ void show_plan(const distiller::RunConfig& config, const fs::path& folder, const
   console.result(fields);
 }
 
+// What the run in `path` says of its configuration where that is `config`, as it is read today: an older program's file
+// lacks the keys that came later, and their defaults are what it did. Otherwise `resolved`, which is not what is there.
+std::string on_record(const fs::path& path, const distiller::RunConfig& config, const std::string& resolved) {
+  const fs::path file = path / "config.yaml";
+  try {
+    if (configs::load_run_config(file).config == config) return language::read_text_files({file.string()}).front();
+  } catch (const ConfigError&) {  // a key of it is gone, say: the comparison tells where the two differ
+  }
+  return resolved;
+}
+
 void run_verb(const std::vector<std::string>& tasks, const RunArguments& arguments, const Console& console) {
   if (arguments.config.empty() == arguments.resume.empty()) {
     throw ConfigError("give either a configuration file or --resume RUN");
@@ -144,7 +155,9 @@ void run_verb(const std::vector<std::string>& tasks, const RunArguments& argumen
   if (arguments.dry_run) return show_plan(loaded.config, path, fate_of(path, policy), console);
 
   limit_threads(options.threads);
-  const journal::RunFacts facts{.config = configs::resolved_yaml(loaded.config),
+  const std::string recipe = configs::resolved_yaml(loaded.config);
+  const bool goes_on = policy == journal::OnExists::kResume && journal::is_run_folder(path);
+  const journal::RunFacts facts{.config = goes_on ? on_record(path, loaded.config, recipe) : recipe,
                                 .command = console.command,
                                 .git_revision = revision(),
                                 .threads = at::get_num_threads(),
@@ -162,7 +175,7 @@ void run_verb(const std::vector<std::string>& tasks, const RunArguments& argumen
                                       .progress = *progress,
                                       .open_dataset = vision::open_dataset,
                                       .open_texts = language::read_text_files,
-                                      .recipe = facts.config,
+                                      .recipe = recipe,
                                       .command = folder.first_command()});
   console.result(summary(result, folder, journal.seconds()));
 }

@@ -123,7 +123,8 @@ void RolloutParts::add_adversary(const DistillLanguageModel& options, torch::Sca
   const auto& adversarial = *options.rollout.adversarial_prefix;
   const auto text = generator::adversarial_start(*packed_teacher_, teacher_encoder_, adversarial.length, seeds);
   packed_teacher_->weights_changed();
-  adversary_ = std::make_unique<generator::AdversarialPrefix>(adversarial, teacher, text);
+  adversary_ = std::make_unique<generator::AdversarialPrefix>(
+      adversarial, teacher, text, language::WritableIds(teacher_encoder_.tokenizer(), words_));
   prefixed_teacher_ = std::make_unique<generator::LanguageActor>(
       teacher, teacher_encoder_,
       generator::LanguageActorOptions{

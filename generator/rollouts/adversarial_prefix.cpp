@@ -83,9 +83,10 @@ std::vector<std::int64_t> adversarial_start(Actor& teacher, const language::Prom
 }
 
 AdversarialPrefix::AdversarialPrefix(const AdversarialPrefixOptions& options, const language::CausalLm& teacher,
-                                     const std::vector<std::int64_t>& text)
+                                     const std::vector<std::int64_t>& text, language::WritableIds writable)
     : options_(options),
       teacher_(teacher),
+      writable_(std::move(writable)),
       prefix_(language::KvPrefix::from_text(teacher, at::tensor(text, torch::kInt64), options.frozen)),
       optimizer_(prefix_->parameters(), options.optimizer) {}
 
@@ -96,7 +97,8 @@ std::vector<double> AdversarialPrefix::surprises(std::span<const language::Promp
   const torch::Tensor none = at::zeros({tokens.size(0)}, torch::kFloat32);
   const auto plain = policy_gradient({.hidden = language::predicting_states(teacher_.hidden(view.tokens), view),
                                       .weight = teacher_.output_weight(),
-                                      .tokens = tokens},
+                                      .tokens = tokens,
+                                      .writable = writable_},
                                      none, none);
   std::vector<double> means;
   std::int64_t begin = 0;
@@ -151,7 +153,8 @@ AdversarialPrefix::Gradient AdversarialPrefix::gradient(std::span<const Adversar
     const auto policy = policy_gradient({.hidden = hidden.detach(),
                                          .weight = teacher_.output_weight(),
                                          .tokens = language::completion_tokens(part_texts, torch::kCPU),
-                                         .temperature = temperature},
+                                         .temperature = temperature,
+                                         .writable = writable_},
                                         of_part(advantages), of_part(entropy_weights));
     result.report.entropy += (policy.entropies * of_part(entropy_shares)).sum().item<double>();
     // Of the prefix alone: a live teacher's weights are the student's, and get no gradient here.

@@ -15,6 +15,7 @@
 #include "language/adapters/kv_prefix.h"
 #include "language/models/causal_lm.h"
 #include "language/models/packing.h"
+#include "language/sampling/writable_ids.h"
 #include "language/views/prompt_encoder.h"
 
 namespace drystill::generator {
@@ -38,9 +39,10 @@ struct AdversarialSample {
 // The entropy's effect on later tokens is left out. Greedy tokens are no draws: they count in R, not in the gradient.
 class AdversarialPrefix {
  public:
-  // The prefix starts as `text`, of options.length tokens, read by the teacher, which outlives this.
+  // The prefix starts as `text`, of options.length tokens, read by the teacher, which outlives this. writable: what it
+  // may write behind it.
   AdversarialPrefix(const AdversarialPrefixOptions& options, const language::CausalLm& teacher,
-                    const std::vector<std::int64_t>& text);
+                    const std::vector<std::int64_t>& text, language::WritableIds writable = {});
 
   // Means over the samples.
   struct Report {
@@ -69,6 +71,7 @@ class AdversarialPrefix {
 
   AdversarialPrefixOptions options_;
   const language::CausalLm& teacher_;
+  language::WritableIds writable_;
   std::shared_ptr<language::KvPrefix> prefix_;
   Optimizer optimizer_;
 };

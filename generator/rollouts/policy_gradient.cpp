@@ -20,7 +20,8 @@ PolicyGradient policy_gradient(const PolicyTokens& policy, const torch::Tensor& 
   for (std::int64_t begin = 0; begin < rows; begin += chunk_rows) {
     const std::int64_t count = std::min(chunk_rows, rows - begin);
     const auto part = [&](const torch::Tensor& all) { return all.narrow(0, begin, count); };
-    const torch::Tensor logits = at::matmul(part(policy.hidden), weight.t()).to(torch::kFloat32);
+    torch::Tensor logits = at::matmul(part(policy.hidden), weight.t()).to(torch::kFloat32);
+    policy.writable.restrict(logits);
     const torch::Tensor log_p = (logits / policy.temperature).log_softmax(1);  // [chunk, V]
     const torch::Tensor p = log_p.exp();
     const torch::Tensor chosen = part(policy.tokens).unsqueeze(1);

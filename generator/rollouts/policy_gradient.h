@@ -4,14 +4,18 @@
 
 #include <cstdint>
 
+#include "language/sampling/writable_ids.h"
+
 namespace drystill::generator {
 
-// A categorical policy over words: softmax(hidden weight^T / temperature), and one word that it drew of each row.
+// A categorical policy over the words that may be written: softmax(hidden weight^T / temperature), and one word that it
+// drew of each row.
 struct PolicyTokens {
   torch::Tensor hidden;    // [M, H]
   torch::Tensor weight;    // [V, H]
   torch::Tensor tokens;    // int64 [M]
   double temperature = 1;  // > 0
+  language::WritableIds writable = {};
 };
 
 struct PolicyGradient {

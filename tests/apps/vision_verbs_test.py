@@ -79,6 +79,23 @@ def check_provenance(world, folder):
           (folder / "again" / "metrics.jsonl").read_text().count("\n") == (run / "metrics.jsonl").read_text().count("\n"))
 
 
+def check_run_of_an_older_program(world, folder):
+    """Its configuration lacks the keys that came later: their defaults are what it did."""
+    run = folder / "older"
+    answer("distill", world.config, "--out", run, "-q", "--set", "loop.epochs=1")
+    lines = (run / "config.yaml").read_text().splitlines(keepends=True)
+    older = [line for line in lines if line.strip() != "store_every: 1"]
+    check("a key to leave out", len(older) == len(lines) - 1, lines)
+    (run / "config.yaml").write_text("".join(older))
+    answer("distill", "--resume", run, "-q")
+    answer("distill", world.config, "--out", run, "--on-exists", "resume", "-q", "--set", "loop.epochs=1")
+    check("its configuration stays as it was", (run / "config.yaml").read_text() == "".join(older))
+    other = drystill("distill", world.config, "--out", run, "--on-exists", "resume", "-q", "--set", "loop.epochs=1",
+                     "--set", "replay.store_every=2")
+    check("another configuration", other.returncode == 2 and "resume needs the same configuration" in other.stderr,
+          other.stderr)
+
+
 def main():
     check_doctor()
     with tempfile.TemporaryDirectory() as name:
@@ -86,6 +103,7 @@ def main():
         world = World(folder)
         check_dry_runs(world, folder)
         check_provenance(world, folder)
+        check_run_of_an_older_program(world, folder)
     with tempfile.TemporaryDirectory() as name:
         check_language_dry_runs(pathlib.Path(name))
     assert not failures, "\n" + "\n".join(failures)

@@ -52,7 +52,8 @@ TEST(ChatTemplate, RendersAsTransformers) {
       options.enable_thinking = variant.value("enable_thinking", true);
       options.date = variant.value("date", options.date);
       for (std::size_t c = 0; c < golden.at("chats").size(); ++c) {
-        EXPECT_EQ(chat_template.render(chat_of(golden.at("chats")[c]), options), entry.at("rendered")[v][c])
+        EXPECT_EQ(chat_template.render(chat_of(golden.at("chats")[c]), options),
+                  entry.at("rendered")[v][c].get<std::string>())
             << name << ", variant " << v << ", chat " << c;
       }
     }

@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "tests/vision/golden.h"
 #include "tests/vision/hashed_weights.h"
+#include "vision/architectures.h"
 
 namespace drystill::vision {
 namespace {
@@ -128,7 +129,7 @@ TEST_P(EveryClassifier, GivesPyTorchsLogits) {
 
 INSTANTIATE_TEST_SUITE_P(Zoo, EveryClassifier, ::testing::ValuesIn([] {
                            std::vector<std::string> names;
-                           for (const auto name : classifier_names()) names.emplace_back(name);
+                           for (const auto& classifier : kClassifiers) names.emplace_back(classifier.name);
                            return names;
                          }()),
                          [](const auto& model) { return model.param; });
@@ -180,7 +181,7 @@ TEST(Zoo, RefusesImagesThatCannotFit) {
 }
 
 TEST(Zoo, OtherImageSizesAndChannels) {
-  for (const auto name : classifier_names()) {
+  for (const auto& [name, description] : kClassifiers) {
     if (name.starts_with("lenet5") || name == "resnet110" || name == "resnet50") continue;
     const auto network = make(std::string(name), sized(1, 64, 64));
     network->freeze();

@@ -208,7 +208,9 @@ TEST_F(LanguageRuns, NoAuthorWritesPadding) {
       synthesize(with, name + "_records", 16, 0);
       std::ifstream in(folder_ / (name + "_records") / "records.jsonl");
       for (std::string line; std::getline(in, line);) {
-        for (const std::int64_t id : nlohmann::json::parse(line)["completion"]) EXPECT_LT(id, 259) << name;
+        const auto completion = nlohmann::json::parse(line).at("completion").get<std::vector<std::int64_t>>();
+        EXPECT_FALSE(completion.empty()) << name;
+        for (const std::int64_t id : completion) EXPECT_LT(id, 259) << name;
       }
     }
   }
@@ -416,6 +418,9 @@ TEST(LanguageOptions, NameWhatDoesNotGoTogether) {
   EXPECT_EQ(field_of(replayed), "replay") << "nothing would ever come back";
   replayed.replay.capacity = replayed.batch;
   EXPECT_EQ(field_of(replayed), "");
+  replayed.replay.fraction = 0;
+  EXPECT_EQ(field_of(replayed), "replay") << "nothing would ever come back";
+  replayed.replay.fraction = 0.5;
   replayed.replay.draw = curriculum::ReplayDraw::kCurriculum;
   EXPECT_EQ(field_of(replayed), "replay") << "a constant curriculum gives every sequence the same weight";
   replayed.curriculum = curriculum::SelfPacedOptions{};

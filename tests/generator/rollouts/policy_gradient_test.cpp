@@ -1,12 +1,16 @@
 #include "generator/rollouts/policy_gradient.h"
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/matmul.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/rand.h>
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
+
+#include "tests/generator/rollouts/fakes.h"
 
 namespace drystill::generator {
 namespace {
@@ -45,6 +49,22 @@ TEST(PolicyGradient, EqualsAutogradOfItsFormula) {
       EXPECT_LT(difference(found.hidden_gradient, torch::autograd::grad({loss}, {hidden})[0]), 1e-5);
     }
   }
+}
+
+// Rows that stand for no word were never drawn, however likely their logits make them.
+TEST(PolicyGradient, KnowsThatPaddingIsNotWritten) {
+  const language::PromptEncoder encoder = testing::tiny_encoder();
+  const std::int64_t words = encoder.tokenizer().vocab_size();
+  Case whole(9, words), padded(9, words);
+  padded.policy.weight = at::cat({whole.policy.weight, 3 * at::ones({30, 7})});
+  const auto expected = policy_gradient(whole.policy, whole.advantages, whole.entropy_weights);
+  const auto blind = policy_gradient(padded.policy, whole.advantages, whole.entropy_weights);
+  padded.policy.writable = language::WritableIds(encoder.tokenizer());
+  const auto found = policy_gradient(padded.policy, whole.advantages, whole.entropy_weights);
+  EXPECT_GT(difference(blind.hidden_gradient, expected.hidden_gradient), 0.1);
+  EXPECT_LT(difference(found.hidden_gradient, expected.hidden_gradient), 1e-5);
+  EXPECT_LT(difference(found.log_probabilities, expected.log_probabilities), 1e-5);
+  EXPECT_LT(difference(found.entropies, expected.entropies), 1e-5);
 }
 
 TEST(PolicyGradient, OfNoTokensIsEmpty) {
