@@ -65,7 +65,8 @@ struct ObjectiveOptions {
   void visit(Field&& field) {
     field("adversary", adversary, "divergence that the generator raises: kl, js (1 - JS), l1");
     field("adversarial_temperature", adversarial_temperature, "softmax temperature of that divergence", positive());
-    field("only_where_they_agree", only_where_they_agree, "kl and l1: count only images on which both predict the same class (js counts all)");
+    field("only_where_they_agree", only_where_they_agree,
+          "kl and l1: count only images on which both predict the same class (js counts all)");
     field("one_hot", one_hot, "weight of cross-entropy against the teacher's own prediction", at_least(0));
     field("class_balance", class_balance, "weight of the negative entropy of the batch's mean prediction", at_least(0));
     field("class_balance_temperature", class_balance_temperature, "softmax temperature of that mean", positive());
