@@ -17,7 +17,7 @@ torch::Tensor ReplayBank::insert(const torch::Tensor& samples, const torch::Tens
               " and ", weights.sizes());
   // More samples than slots: only the newest would survive.
   const std::int64_t count = std::min(samples.size(0), options_.capacity);
-  const auto slots =
+  auto slots =
       torch::arange(next_, next_ + count, torch::kInt64).remainder_(std::max<std::int64_t>(options_.capacity, 1));
   if (count == 0) return slots;
   const auto newest = samples.narrow(0, samples.size(0) - count, count);

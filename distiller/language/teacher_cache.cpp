@@ -43,7 +43,7 @@ std::string checksum_of(const std::map<std::string, torch::Tensor>& tensors,
   io::Checksum sum;
   for (const auto& [key, value] : metadata) {
     if (key == kChecksum || key == "format") continue;
-    sum.add(key + '=' + value + '\n');
+    sum.add(std::string(key).append("=").append(value).append("\n"));
   }
   for (const auto& [name, tensor] : tensors) {
     sum.add(name);

@@ -84,7 +84,7 @@ class TeacherCache {
     std::int64_t first_token, first_row;
     double weight;
   };
-  void open_part(const std::filesystem::path& file, std::size_t index, bool last);
+  void open_part(const std::filesystem::path& path, std::size_t index, bool last);
 
   TeacherCacheFacts facts_;
   std::vector<Part> parts_;

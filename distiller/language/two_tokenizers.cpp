@@ -14,8 +14,9 @@ bool translate_completion(const TwoTokenizers& tokenizers, bool by_student, Sequ
   written.resize(language::plain_prefix(author, written));
   auto translated = language::translate_tokens(author, other, written);
   if (!translated) return false;
-  sequence.completion = by_student ? std::move(written) : std::move(*translated);
-  sequence.teacher_completion = by_student ? std::move(*translated) : std::move(written);
+  if (!by_student) std::swap(written, *translated);
+  sequence.completion = std::move(written);
+  sequence.teacher_completion = std::move(*translated);
   if (by_student && !sequence.sampler_log_probabilities.empty()) {
     sequence.sampler_log_probabilities.resize(sequence.completion.size());
   } else {

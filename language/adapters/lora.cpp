@@ -67,7 +67,7 @@ void require_plain(const JsonFields& config) {
 
 }  // namespace
 
-LoraAdapter::LoraAdapter(std::shared_ptr<CausalLm> model, const LoraOptions& options, at::Generator generator)
+LoraAdapter::LoraAdapter(const std::shared_ptr<CausalLm>& model, const LoraOptions& options, at::Generator generator)
     : LoraAdapter(model, options, chosen_linears(*model, options)) {
   const torch::NoGradGuard no_grad;
   for (const auto& target : targets_) {

@@ -20,7 +20,7 @@ class LoraAdapter : public torch::nn::Module {
  public:
   // A is drawn as PEFT draws it, U(-1/sqrt(in), 1/sqrt(in)); B is zero, so nothing changes yet. ConfigError where a
   // target fits no linear layer of the model.
-  LoraAdapter(std::shared_ptr<CausalLm> model, const LoraOptions& options, at::Generator generator);
+  LoraAdapter(const std::shared_ptr<CausalLm>& model, const LoraOptions& options, at::Generator generator);
   ~LoraAdapter() override;
   LoraAdapter(const LoraAdapter&) = delete;
   LoraAdapter& operator=(const LoraAdapter&) = delete;

@@ -17,7 +17,7 @@ Record parse_record(std::string_view line, const std::string& where) {
     } else if (value.is_number() || value.is_boolean()) {
       record.fields[name] = value.dump();
     } else {
-      throw InputError(where + ": '" + name + "' is neither a text nor a number");
+      throw InputError(std::string(where).append(": '").append(name).append("' is neither a text nor a number"));
     }
   }
   if (!record.fields.contains("prompt")) throw InputError(where + ": no \"prompt\"");

@@ -55,7 +55,7 @@ struct Recompute : torch::autograd::Function<Recompute> {
 
 }  // namespace
 
-torch::Tensor checkpointed(Segment segment, const torch::Tensor& x, const std::vector<torch::Tensor>& captured) {
+torch::Tensor checkpointed(const Segment& segment, const torch::Tensor& x, const std::vector<torch::Tensor>& captured) {
   return Recompute::apply(segment, x, at::TensorList(captured));
 }
 

@@ -12,7 +12,7 @@ namespace drystill::language {
 
 torch::Tensor rotary_frequencies(const RopeOptions& options, std::int64_t head_dim) {
   const auto exponent = at::arange(0, head_dim, 2, torch::kFloat32) / static_cast<double>(head_dim);
-  const auto frequencies = at::pow(options.theta, exponent).reciprocal();
+  auto frequencies = at::pow(options.theta, exponent).reciprocal();
   switch (options.scaling) {
     case RopeScaling::kNone:
       return frequencies;

@@ -59,7 +59,8 @@ class JsonReader {
     }
     for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix", "dropout"}) {
       const auto found = model.find(key);
-      if (found == model.end() || found->is_null() || *found == "" || *found == 0) continue;
+      if (found == model.end() || found->is_null() || *found == 0) continue;
+      if (found->is_string() && found->get_ref<const std::string&>().empty()) continue;
       fail(std::string(key) + " is not supported; expected none");
     }
   }
