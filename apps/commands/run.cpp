@@ -113,15 +113,14 @@ void show_plan(const distiller::RunConfig& config, const fs::path& folder, const
   console.result(fields);
 }
 
-// What the run in `path` says of its configuration where that is `config`, as it is read today: an older program's file
-// lacks the keys that came later, and their defaults are what it did. Otherwise `resolved`, which is not what is there.
-std::string on_record(const fs::path& path, const distiller::RunConfig& config, const std::string& resolved) {
-  const fs::path file = path / "config.yaml";
+// Whether the run in `path` has that configuration, read as it is today: an older program's file lacks the keys that
+// came later, and their defaults are what it did.
+bool has_config(const fs::path& path, const distiller::RunConfig& config) {
   try {
-    if (configs::load_run_config(file).config == config) return language::read_text_files({file.string()}).front();
-  } catch (const ConfigError&) {  // a key of it is gone, say: the comparison tells where the two differ
+    return configs::load_run_config(path / "config.yaml").config == config;
+  } catch (const ConfigError&) {  // a key of it is gone, say: the comparison of the texts tells where
+    return false;
   }
-  return resolved;
 }
 
 void run_verb(const std::vector<std::string>& tasks, const RunArguments& arguments, const Console& console) {
@@ -156,14 +155,15 @@ void run_verb(const std::vector<std::string>& tasks, const RunArguments& argumen
 
   limit_threads(options.threads);
   const std::string recipe = configs::resolved_yaml(loaded.config);
-  const bool goes_on = policy == journal::OnExists::kResume && journal::is_run_folder(path);
-  const journal::RunFacts facts{.config = goes_on ? on_record(path, loaded.config, recipe) : recipe,
+  const bool is_same =
+      policy == journal::OnExists::kResume && journal::is_run_folder(path) && has_config(path, loaded.config);
+  const journal::RunFacts facts{.config = is_same ? "" : recipe,
                                 .command = console.command,
                                 .git_revision = revision(),
                                 .threads = at::get_num_threads(),
                                 .versions = {{"drystill", version()}, {"device", options.device}}};
   journal::RunFolder folder =
-      resume ? journal::RunFolder::resume(path, facts) : journal::RunFolder::create(path, policy, facts);
+      resume || is_same ? journal::RunFolder::resume(path, facts) : journal::RunFolder::create(path, policy, facts);
 
   const auto progress = make_stderr_progress(console.quiet);
   journal::JournalOptions journal_options;

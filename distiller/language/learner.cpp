@@ -133,9 +133,9 @@ StepReport LanguageLearner::learn(Part all, double total, const curriculum::Stag
   for (std::size_t i = 0; i < parts.size(); ++i) {
     const Part part = parts[i];
     const Policy policy = policies.empty() ? Policy{} : policies[i];
-    const PredictedTokens predicted = predictor_.predict(part, !policies.empty()          ? &policy.teacher
-                                                               : options_.loss.compares() ? nullptr
-                                                                                          : &nobody);
+    const TeacherTokens* known = options_.loss.compares() ? nullptr : &nobody;
+    if (!policies.empty()) known = &policy.teacher;
+    const PredictedTokens predicted = predictor_.predict(part, known);
     const torch::Tensor plain_weights = token_weights(part, options_.loss).to(device_);
     torch::Tensor paced = at::ones({std::ssize(part)}, plain_weights.options()), known_losses;
     if (plan.pacing != curriculum::Pacing::kNone) {

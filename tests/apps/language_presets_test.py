@@ -41,8 +41,7 @@ def presets(world):
             {"rollout.author": "teacher", "rollout.sampling.temperature": 0, **sft}, two | records),
         "gkd": Preset(
             {"rollout.author": "mixture", "rollout.student_share": 0.5, "rollout.mixture_with": "teacher",
-             "rollout.sampling.max_new_tokens": 128,
-             "rollout.sampling.temperature": 0.9, "rollout.sampling.top_k": 0,
+             "rollout.sampling.max_new_tokens": 128, "rollout.sampling.temperature": 0.9, "rollout.sampling.top_k": 0,
              "loss.divergence.kind": "jensen_shannon", "loss.divergence.beta": 0.5, "loss.divergence.temperature": 1,
              "batch": 32, "draw": 32, "optimizer.learning_rate": 1e-4}, two | records),
         "on_policy_distillation": Preset(
@@ -99,7 +98,8 @@ def presets(world):
              "rollout.group": 8, "rollout.verifier.method": "choice", "rollout.keep": "all",
              "loss.divergence.kind": "jensen_shannon", "loss.divergence.beta": 0.5,
              "loss.divergence.support": "student_top_k", "loss.divergence.k": 100, "loss.divergence.remainder": "tail",
-             "loss.importance_clip": 2, "batch": 256, "draw": 256, "longest": 18944, "optimizer.learning_rate": 1e-5, "schedule.warmup": 0.0025},
+             "loss.importance_clip": 2, "batch": 256, "draw": 256, "longest": 18944,
+             "optimizer.learning_rate": 1e-5, "schedule.warmup": 0.0025},
             {"student.from": world / "choosing", "rollout.prompts.path": world / "choices.jsonl"},
             small={"batch": 8, "micro_batch": 8, "draw": 16, "rollout.sampling.max_new_tokens": 6,
                    "optimizer.learning_rate": 0.003}, between_0_and_1=("accepted",)),
