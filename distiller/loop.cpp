@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <type_traits>
 
 #include "core/error.h"
 #include "core/stop_request.h"
@@ -29,35 +30,6 @@ struct Window {
   }
 };
 
-// unfinished: the step is taken, but a signal came while it was being evaluated.
-State snapshot(const LoopParts& parts, const Window& window, std::int64_t step, bool unfinished) {
-  State state;
-  StateWriter writer(state);
-  writer.integer("step", step);
-  writer.integer("unfinished", unfinished ? 1 : 0);
-  window.save(writer.part("window"));
-  parts.source.save(writer.part("source"));
-  parts.learner.save(writer.part("learner"));
-  parts.scheduler.save(writer.part("scheduler"));
-  parts.seeds.save(writer.part("seeds"));
-  return state;
-}
-
-struct Position {
-  std::int64_t step = 0;
-  bool unfinished = false;
-};
-
-Position restore(const LoopParts& parts, Window& window, const State& state) {
-  const StateReader reader(state);
-  window.load(reader.part("window"));
-  parts.source.load(reader.part("source"));
-  parts.learner.load(reader.part("learner"));
-  parts.scheduler.load(reader.part("scheduler"));
-  parts.seeds.load(reader.part("seeds"));
-  return {reader.integer("step"), reader.integer("unfinished") != 0};
-}
-
 // A threshold that every loss passes, or a mask on every token, gives all samples the weight 0: the run goes on and
 // learns nothing.
 void warn_of_no_weight(journal::Journal& journal, std::int64_t step, std::int64_t steps,
@@ -73,13 +45,6 @@ void warn_of_no_weight(journal::Journal& journal, std::int64_t step, std::int64_
       step, why));
 }
 
-DivergedError diverged(const std::string& what, std::int64_t saved_step) {
-  return DivergedError("training diverged: " + what +
-                       (saved_step > 0 ? "; the checkpoint of step " + std::to_string(saved_step) + " is kept"
-                                       : "; no checkpoint was written yet") +
-                       "; try a lower learning rate");
-}
-
 // A step may spoil the weights although its own loss, measured before, was fine. "" where all is finite.
 std::string first_not_finite(const State& state) {
   for (const auto& [name, tensor] : state.tensors) {
@@ -88,107 +53,158 @@ std::string first_not_finite(const State& state) {
   return "";
 }
 
-bool due(std::int64_t step, std::int64_t every_epochs, const LoopOptions& options) {
-  return every_epochs > 0 && step % (every_epochs * options.epoch_steps) == 0;
-}
+class Loop {
+ public:
+  Loop(const LoopOptions& options, const LoopParts& parts)
+      : options_(options), parts_(parts), total_(options.total_steps()) {}
 
-}  // namespace
-
-RunResult run_loop(const LoopOptions& options, const LoopParts& parts) {
-  const std::int64_t total = options.total_steps();
-  Window window;
-  std::int64_t step = 0;
-  bool unfinished = false;
-  const auto newest = io::latest_checkpoint(parts.checkpoints);
-  if (newest) {
-    const Position position = restore(parts, window, io::load_checkpoint(*newest).state);
-    step = position.step;
-    unfinished = position.unfinished;
-    parts.journal.truncate_after(step);
-    parts.journal.info("resumed at step " + std::to_string(step));
-  } else {
-    parts.journal.truncate_after(-1);  // a life that was killed before its first checkpoint left its lines behind
-  }
-  if (!newest && options.evaluate_start && parts.evaluate) parts.journal.record(0, "evaluation", parts.evaluate());
-  std::int64_t saved_step = step;
-  const auto save = [&] {
-    const State state = snapshot(parts, window, step, unfinished);
-    if (const std::string name = first_not_finite(state); !name.empty()) {
-      throw diverged("'" + name + "' holds NaN or infinity after " + std::to_string(step) + " steps", saved_step);
+  RunResult run() {
+    begin();
+    parts_.progress.start(total_, step_);
+    if (unfinished_) finish_step();
+    while (step_ < total_) {
+      take_step();
+      finish_step();
     }
-    io::save_checkpoint(parts.checkpoints, step, state);
-    io::prune_checkpoints(parts.checkpoints, options.keep_checkpoints);
-    saved_step = step;
-  };
+    parts_.progress.finish();
+    result_.steps = step_;
+    if (result_.last_evaluation.empty() && parts_.evaluate) result_.last_evaluation = parts_.evaluate();
+    return result_;
+  }
+
+ private:
+  // From the newest checkpoint, or from the start.
+  void begin() {
+    if (const auto newest = io::latest_checkpoint(parts_.checkpoints)) {
+      restore(io::load_checkpoint(*newest).state);
+      parts_.journal.truncate_after(step_);
+      parts_.journal.info("resumed at step " + std::to_string(step_));
+    } else {
+      parts_.journal.truncate_after(-1);  // a life that was killed before its first checkpoint left its lines behind
+      if (options_.evaluate_start && parts_.evaluate) parts_.journal.record(0, "evaluation", parts_.evaluate());
+    }
+    saved_step_ = step_;
+  }
+
+  void take_step() {
+    const curriculum::StagePlan plan = parts_.scheduler.plan(step_);
+    const Batch batch = or_save([&] { return parts_.source.next(plan); });
+    const StepReport report = parts_.learner.step(batch, plan);
+    const double loss = report.loss.item<double>();
+    if (!std::isfinite(loss)) {
+      throw diverged("the loss at step " + std::to_string(step_) + " is " + std::to_string(loss));
+    }
+    const double weight = report.sample_weights.mean().item<double>();
+    parts_.source.observe(batch, report);
+    parts_.scheduler.observe({step_, loss, weight});
+    window_.loss += loss;
+    window_.weight += weight;
+    ++window_.steps;
+    ++step_;
+    if (step_ % options_.log_every == 0 || step_ == total_) report_window(plan);
+  }
+
+  void report_window(const curriculum::StagePlan& plan) {
+    const double mean_loss = window_.loss / static_cast<double>(window_.steps);
+    parts_.journal.record(step_, "train",
+                          {{"loss", mean_loss},
+                           {"sample_weight", window_.weight / static_cast<double>(window_.steps)},
+                           {"learning_rate", parts_.learner.learning_rate()},
+                           {"adversarial_weight", plan.adversarial_weight},
+                           {"easy_threshold", plan.easy_threshold}});
+    if (auto source = parts_.source.take_metrics(); !source.empty()) {
+      parts_.journal.record(step_, "generator", source);
+    }
+    parts_.progress.update(step_, {{"loss", mean_loss}});
+    if (window_.weight == 0 && !warned_) {
+      warn_of_no_weight(parts_.journal, step_, window_.steps, plan);
+      warned_ = true;
+    }
+    window_ = {};
+  }
+
+  // What is due behind a step: evaluation, samples, a checkpoint, the end that a signal asked for.
+  void finish_step() {
+    const bool last = step_ == total_;
+    if (parts_.evaluate && (last || due(options_.evaluate_every))) {
+      unfinished_ = true;
+      result_.last_evaluation = or_save(parts_.evaluate);
+      unfinished_ = false;
+      parts_.journal.record(step_, "evaluation", result_.last_evaluation);
+      parts_.progress.update(step_, ProgressFields(result_.last_evaluation.begin(), result_.last_evaluation.end()));
+    }
+    if (parts_.draw_samples && (last || due(options_.sample_every))) parts_.draw_samples(step_);
+
+    const int signal = stop_requested();
+    if (last || signal != 0 || due(options_.checkpoint_every)) save();
+    if (signal != 0 && !last) throw Interrupted(signal);
+  }
+
+  bool due(std::int64_t every_epochs) const {
+    return every_epochs > 0 && step_ % (every_epochs * options_.epoch_steps) == 0;
+  }
 
   // What a signal ends half-way can be begun again from here.
-  const auto or_save = [&](const auto& work) {
+  template <class Work>
+  std::invoke_result_t<const Work&> or_save(const Work& work) {
     try {
       return work();
     } catch (const Interrupted&) {
       save();
       throw;
     }
-  };
-
-  RunResult result;
-  const auto finish_step = [&] {
-    const bool last = step == total;
-    if (parts.evaluate && (last || due(step, options.evaluate_every, options))) {
-      unfinished = true;
-      result.last_evaluation = or_save(parts.evaluate);
-      unfinished = false;
-      parts.journal.record(step, "evaluation", result.last_evaluation);
-      parts.progress.update(step, ProgressFields(result.last_evaluation.begin(), result.last_evaluation.end()));
-    }
-    if (parts.draw_samples && (last || due(step, options.sample_every, options))) parts.draw_samples(step);
-
-    const int signal = stop_requested();
-    if (last || signal != 0 || due(step, options.checkpoint_every, options)) save();
-    if (signal != 0 && !last) throw Interrupted(signal);
-  };
-
-  bool warned = false;
-  parts.progress.start(total, step);
-  if (unfinished) finish_step();
-  while (step < total) {
-    const curriculum::StagePlan plan = parts.scheduler.plan(step);
-    const Batch batch = or_save([&] { return parts.source.next(plan); });
-    const StepReport report = parts.learner.step(batch, plan);
-    const double loss = report.loss.item<double>();
-    if (!std::isfinite(loss)) {
-      throw diverged("the loss at step " + std::to_string(step) + " is " + std::to_string(loss), saved_step);
-    }
-    const double weight = report.sample_weights.mean().item<double>();
-    parts.source.observe(batch, report);
-    parts.scheduler.observe({step, loss, weight});
-    window.loss += loss;
-    window.weight += weight;
-    ++window.steps;
-    ++step;
-
-    if (step % options.log_every == 0 || step == total) {
-      const double mean_loss = window.loss / static_cast<double>(window.steps);
-      Metrics metrics = {{"loss", mean_loss},
-                         {"sample_weight", window.weight / static_cast<double>(window.steps)},
-                         {"learning_rate", parts.learner.learning_rate()},
-                         {"adversarial_weight", plan.adversarial_weight},
-                         {"easy_threshold", plan.easy_threshold}};
-      parts.journal.record(step, "train", metrics);
-      if (auto source = parts.source.take_metrics(); !source.empty()) parts.journal.record(step, "generator", source);
-      parts.progress.update(step, {{"loss", mean_loss}});
-      if (window.weight == 0 && !warned) {
-        warn_of_no_weight(parts.journal, step, window.steps, plan);
-        warned = true;
-      }
-      window = {};
-    }
-    finish_step();
   }
-  parts.progress.finish();
-  result.steps = step;
-  if (result.last_evaluation.empty() && parts.evaluate) result.last_evaluation = parts.evaluate();
-  return result;
+
+  void save() {
+    State state;
+    StateWriter writer(state);
+    writer.integer("step", step_);
+    writer.integer("unfinished", unfinished_ ? 1 : 0);
+    window_.save(writer.part("window"));
+    parts_.source.save(writer.part("source"));
+    parts_.learner.save(writer.part("learner"));
+    parts_.scheduler.save(writer.part("scheduler"));
+    parts_.seeds.save(writer.part("seeds"));
+    if (const std::string name = first_not_finite(state); !name.empty()) {
+      throw diverged("'" + name + "' holds NaN or infinity after " + std::to_string(step_) + " steps");
+    }
+    io::save_checkpoint(parts_.checkpoints, step_, state);
+    io::prune_checkpoints(parts_.checkpoints, options_.keep_checkpoints);
+    saved_step_ = step_;
+  }
+
+  void restore(const State& state) {
+    const StateReader reader(state);
+    step_ = reader.integer("step");
+    unfinished_ = reader.integer("unfinished") != 0;
+    window_.load(reader.part("window"));
+    parts_.source.load(reader.part("source"));
+    parts_.learner.load(reader.part("learner"));
+    parts_.scheduler.load(reader.part("scheduler"));
+    parts_.seeds.load(reader.part("seeds"));
+  }
+
+  DivergedError diverged(const std::string& what) const {
+    const std::string kept = saved_step_ > 0 ? "the checkpoint of step " + std::to_string(saved_step_) + " is kept"
+                                             : "no checkpoint was written yet";
+    return DivergedError("training diverged: " + what + "; " + kept + "; try a lower learning rate");
+  }
+
+  const LoopOptions& options_;
+  const LoopParts& parts_;
+  const std::int64_t total_;
+  std::int64_t step_ = 0;
+  std::int64_t saved_step_ = 0;
+  bool unfinished_ = false;  // the step is taken, but a signal came while it was being evaluated
+  Window window_;
+  bool warned_ = false;
+  RunResult result_;
+};
+
+}  // namespace
+
+RunResult run_loop(const LoopOptions& options, const LoopParts& parts) {
+  return Loop(options, parts).run();
 }
 
 }  // namespace drystill::distiller

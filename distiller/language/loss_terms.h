@@ -24,7 +24,7 @@ kernels::FusedTokenDivergence cross_entropy(const kernels::HeadInput& head, cons
                                             const torch::Tensor& weights, double normaliser);
 
 // log p of the tokens under heads together -> [M], without a gradient.
-torch::Tensor token_log_probs(const kernels::HeadMixture& heads, const torch::Tensor& tokens);
+torch::Tensor token_log_probs(const kernels::HeadMixture& mixture, const torch::Tensor& tokens);
 
 // The sampler's log-probabilities [M]; those that a sequence does not know come from `own`, which may be undefined
 // where all do (`know_sampler`).

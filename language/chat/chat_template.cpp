@@ -164,6 +164,7 @@ std::vector<std::int64_t> encode_chat(const Tokenizer& tokenizer, const ChatTemp
                                       const ChatOptions& options) {
   const std::vector<ChatSegment> segments = chat_template.segments(messages, options);
   std::vector<Tokenizer::Part> parts;
+  parts.reserve(segments.size());
   for (const ChatSegment& segment : segments) parts.push_back({segment.text, segment.is_template});
   return tokenizer.encode_parts(parts);
 }

@@ -38,9 +38,9 @@ void add_generation_config(const std::filesystem::path& folder, TransformerOptio
 
 }  // namespace
 
-Tensors published_to_own(Tensors tensors, const TransformerOptions& options) {
+Tensors published_to_own(const Tensors& tensors, const TransformerOptions& options) {
   Tensors own;
-  for (auto& [name, tensor] : tensors) {
+  for (const auto& [name, tensor] : tensors) {
     if (is_buffer(name) || (options.tied && name == "lm_head.weight")) continue;
     const bool bare = options.family == Family::kGpt2 && name != "lm_head.weight" && !name.starts_with("transformer.");
     const bool turn = is_transposed(name, options.family) && tensor.dim() == 2;

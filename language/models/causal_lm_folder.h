@@ -17,7 +17,7 @@ namespace drystill::language {
 
 // A published checkpoint's tensors under the names and shapes of CausalLm: gpt2's optional prefix added and its weights
 // transposed, buffers and the head of a tied model left out.
-std::map<std::string, torch::Tensor> published_to_own(std::map<std::string, torch::Tensor> tensors,
+std::map<std::string, torch::Tensor> published_to_own(const std::map<std::string, torch::Tensor>& tensors,
                                                       const TransformerOptions& options);
 
 // A model of `tensors` (names of CausalLm), which it takes over without a copy where they have `dtype` already; without

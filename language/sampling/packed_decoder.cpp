@@ -48,7 +48,7 @@ class Source {
 
  private:
   static torch::Tensor merged_weight(const Linear& linear) {
-    const torch::Tensor weight = linear.weight().detach().to(torch::kFloat32);
+    torch::Tensor weight = linear.weight().detach().to(torch::kFloat32);
     if (!linear.low_rank()) return weight;
     const LowRank& branch = *linear.low_rank();
     return at::addmm(weight, branch.b.detach().to(torch::kFloat32), branch.a.detach().to(torch::kFloat32), 1,

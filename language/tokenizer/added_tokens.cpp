@@ -56,9 +56,8 @@ const AddedToken* AddedTokenMatcher::longest_at(std::string_view text) const {
     const auto byte_of = [&](const AddedToken& token) {  // -1: the token ends here
       return depth < token.content.size() ? static_cast<int>(static_cast<std::uint8_t>(token.content[depth])) : -1;
     };
-    const auto range = std::ranges::equal_range(begin, end, static_cast<int>(byte), {}, byte_of);
-    begin = range.begin();
-    end = range.end();
+    begin = std::ranges::lower_bound(begin, end, static_cast<int>(byte), {}, byte_of);
+    end = std::ranges::upper_bound(begin, end, static_cast<int>(byte), {}, byte_of);
     if (begin != end && begin->content.size() == depth + 1) longest = &*begin;
   }
   return longest;

@@ -115,12 +115,13 @@ class TablesMaker {
     std::vector<BytePairEncoder::Merge> merges;
     merges.reserve(parts_.merges.size());
     std::string merged;
-    for (const auto& [left, right] : parts_.merges) {
+    for (const auto& merge : parts_.merges) {
+      const auto& [left, right] = merge;
       const auto id_of = [&](const std::string& token) {
         const auto found = ids_.find(token);
         if (found == ids_.end()) {
-          fail("merge " + std::to_string(merges.size()) + " of " + io::quote(left) + " and " + io::quote(right) +
-               " needs the token " + io::quote(token) + ", which the vocabulary lacks");
+          fail("merge " + std::to_string(merges.size()) + " of " + io::quote(merge.first) + " and " +
+               io::quote(merge.second) + " needs the token " + io::quote(token) + ", which the vocabulary lacks");
         }
         return found->second;
       };
