@@ -1,15 +1,14 @@
 #include "apps/command_line.h"
 
-#include <c10/util/Exception.h>
-
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
-#include <filesystem>
-#include <new>
+#include <iostream>
+#include <sstream>
 
 #include "apps/commands.h"
 #include "apps/console.h"
+#include "apps/failure.h"
 #include "apps/help.h"
 #include "apps/version.h"
 #include "core/error.h"
@@ -44,16 +43,20 @@ std::string unknown_verb_hint(const CLI::App& app, int argc, char** argv) {
   return {};
 }
 
+// What --help and --version ask for.
+int print_answer(const CLI::App& app, const CLI::Success& request) {
+  std::ostringstream text;
+  const int code = app.exit(request, text, std::cerr);
+  write_output(text.str());
+  return code;
+}
+
 int parse_and_run(CLI::App& app, int argc, char** argv) {
   try {
     app.parse(argc, argv);
     return static_cast<int>(ExitCode::kOk);
-  } catch (const CLI::CallForHelp& help) {
-    return app.exit(help);
-  } catch (const CLI::CallForAllHelp& help) {
-    return app.exit(help);
-  } catch (const CLI::CallForVersion& version) {
-    return app.exit(version);
+  } catch (const CLI::Success& request) {
+    return print_answer(app, request);
   } catch (const CLI::ParseError& error) {
     const std::string hint = unknown_verb_hint(app, argc, argv);
     return fail(ExitCode::kUsage, hint.empty() ? std::string(error.what()) + "; see `drystill --help`" : hint);
@@ -96,27 +99,12 @@ int run_command_line(int argc, char** argv) {
 
   try {
     return parse_and_run(app, argc, argv);
-  } catch (const Error& error) {
-    return fail(error.code(), error.what());
   } catch (const Interrupted& stop) {
     std::fprintf(stderr, "drystill: %s\n", stop.what());
     return 128 + stop.signal();
-  } catch (const c10::OutOfMemoryError& error) {
-    return fail(ExitCode::kOutOfMemory,
-                std::string("out of device memory; lower `batch`: ") + error.what_without_backtrace());
-  } catch (const std::bad_alloc&) {
-    return fail(ExitCode::kOutOfMemory, "out of memory; lower `batch`");
-  } catch (const c10::Error& error) {
-    // LibTorch's allocator for the CPU has no exception type of its own.
-    const std::string text = error.what_without_backtrace();
-    if (text.find("DefaultCPUAllocator") != std::string::npos) {
-      return fail(ExitCode::kOutOfMemory, "out of memory; lower `batch`");
-    }
-    return fail(ExitCode::kFailed, text.substr(0, text.find('\n')));
-  } catch (const std::filesystem::filesystem_error& error) {
-    return fail(ExitCode::kInput, error.what());
-  } catch (const std::exception& error) {
-    return fail(ExitCode::kFailed, error.what());
+  } catch (const std::exception& exception) {
+    const Failure failure = failure_of(exception);
+    return fail(failure.code, failure.message);
   }
 }
 

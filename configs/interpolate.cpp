@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "configs/yaml_document.h"
+#include "configs/yaml_text_check.h"
 
 namespace drystill::configs {
 namespace {
@@ -148,7 +149,10 @@ class Interpolator {
     const std::size_t comma = argument.find(',');
     const std::string name = argument.substr(0, comma);
     if (name.empty() || name.find('=') != std::string::npos) throw BadReference{"'${env:...}' needs a variable's name"};
-    if (const char* value = std::getenv(name.c_str())) return escape_references(value);
+    if (const char* value = std::getenv(name.c_str())) {
+      check_environment(name, value);
+      return escape_references(value);
+    }
     const std::string otherwise = comma == std::string::npos ? "" : argument.substr(comma + 1);
     if (otherwise.starts_with('?')) {
       throw BadReference{"the environment variable " + in_quotes(name) + " is not set; " + otherwise.substr(1)};
@@ -156,6 +160,15 @@ class Interpolator {
     if (comma != std::string::npos) return otherwise;
     throw BadReference{"the environment variable " + in_quotes(name) + " is not set (or write ${env:" + name +
                        ",default})"};
+  }
+
+  // The configuration is written down again, as YAML and inside model files: what no file could hold must not come in
+  // this way.
+  static void check_environment(const std::string& name, std::string_view value) {
+    const std::string_view fault = find_bad_character(value);
+    if (fault.empty()) return;
+    throw BadReference{"the environment variable " + in_quotes(name) + " holds " + std::string(fault) +
+                       ", expected UTF-8 text; set it to such a text"};
   }
 
   struct Open {

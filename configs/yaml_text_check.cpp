@@ -31,7 +31,25 @@ std::size_t utf8_length(std::string_view text, std::size_t at) {
   return 0;
 }
 
+constexpr std::string_view kNotUtf8 = "a byte that is not UTF-8";
+constexpr std::string_view kControl = "a control character";
+
+// What is wrong with the character at `at`, or "".
+std::string_view fault_at(std::string_view text, std::size_t at) {
+  const auto byte = static_cast<std::uint8_t>(text[at]);
+  if (utf8_length(text, at) == 0) return kNotUtf8;
+  const bool is_control = (byte < 0x20 && byte != '\t' && byte != '\n') || byte == 0x7F;
+  return is_control ? kControl : std::string_view();
+}
+
 }  // namespace
+
+std::string_view find_bad_character(std::string_view text) {
+  for (std::size_t at = 0; at < text.size(); at += utf8_length(text, at)) {
+    if (const auto fault = fault_at(text, at); !fault.empty()) return fault;
+  }
+  return {};
+}
 
 std::optional<TextProblem> find_text_problem(std::string_view text) {
   int line = 1;
@@ -42,17 +60,17 @@ std::optional<TextProblem> find_text_problem(std::string_view text) {
     const auto problem = [&](std::string message) {
       return TextProblem{line, static_cast<int>(at - line_start) + 1, std::move(message)};
     };
-    const std::size_t length = utf8_length(text, at);
-    if (length == 0) return problem("a byte that is not UTF-8: save the file as UTF-8");
+    const std::string_view fault = fault_at(text, at);
+    if (fault == kNotUtf8) return problem(std::string(fault) + ": save the file as UTF-8");
     if (c == '\t' && in_indentation) return problem("a tab in the indentation: use spaces");
-    const bool is_control = static_cast<std::uint8_t>(c) < 0x20 && c != '\t' && c != '\n' && c != '\r';
-    if (is_control || c == 0x7F) return problem("a control character: this is not a text file");
+    // A carriage return ends the lines of some files.
+    if (fault == kControl && c != '\r') return problem(std::string(fault) + ": this is not a text file");
     if (c == '\n') {
       ++line;
       line_start = at + 1;
     }
     in_indentation = c == '\n' || (in_indentation && c == ' ');
-    at += length;
+    at += utf8_length(text, at);
   }
   return std::nullopt;
 }

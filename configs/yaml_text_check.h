@@ -14,6 +14,10 @@ struct TextProblem {
   std::string message;
 };
 
+// The first character that no text of a configuration should hold, in words ("a byte that is not UTF-8", "a control
+// character"): tabs and line feeds are the only control characters that may stand in one. "" where all are fine.
+std::string_view find_bad_character(std::string_view text);
+
 // Looks through raw text before the YAML parser sees it: the parser guesses encodings from NUL bytes, passes broken
 // UTF-8 on, and lets tabs change the structure. Returns the first byte that no configuration should hold.
 std::optional<TextProblem> find_text_problem(std::string_view text);

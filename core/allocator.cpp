@@ -9,4 +9,8 @@ void set_up_allocator() {
   scalable_allocation_mode(TBBMALLOC_SET_HUGE_SIZE_THRESHOLD, 8 << 20);
 }
 
+void release_freed_blocks() {
+  scalable_allocation_command(TBBMALLOC_CLEAN_ALL_BUFFERS, nullptr);
+}
+
 }  // namespace drystill

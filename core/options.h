@@ -3,7 +3,9 @@
 #include <array>
 #include <cstdint>
 #include <string_view>
+#include <utility>
 #include <variant>
+#include <vector>
 
 #include "core/fields.h"
 
@@ -24,6 +26,10 @@ struct SgdOptions {
     field("momentum", momentum, "momentum", between(0, 1));
     field("weight_decay", weight_decay, "L2 penalty added to the gradient", at_least(0));
     field("nesterov", nesterov, "Nesterov momentum");
+  }
+  std::vector<Problem> problems() const {
+    if (nesterov && momentum == 0) return {{"nesterov", "needs a 'momentum' above 0"}};
+    return {};
   }
   bool operator==(const SgdOptions&) const = default;
 };
@@ -47,6 +53,12 @@ struct AdamOptions {
     field("epsilon", epsilon, "added to the denominator", at_least(0));
     field("weight_decay", weight_decay, "weight decay", at_least(0));
     field("decoupled", decoupled, "true: AdamW, the decay does not pass through the moments");
+  }
+  std::vector<Problem> problems() const {
+    for (const auto& [name, decay] : {std::pair("beta1", beta1), std::pair("beta2", beta2)}) {
+      if (decay == 1) return {{name, "must be below 1: at 1 the moment never takes anything in"}};
+    }
+    return {};
   }
   bool operator==(const AdamOptions&) const = default;
 };

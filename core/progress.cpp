@@ -60,6 +60,14 @@ class Reporter : public Progress {
   Reporter(const ProgressStyle& style, std::ostream& stream, std::function<double()> clock)
       : style_(style), stream_(stream), clock_(std::move(clock)) {}
 
+  // An exception passes: what is printed next must not stand behind the bar.
+  ~Reporter() override {
+    const bool is_drawn = running_ && shown_step_ >= 0;
+    if (is_drawn && style_.terminal && !style_.quiet) stream_ << '\n' << std::flush;
+  }
+  Reporter(const Reporter&) = delete;
+  Reporter& operator=(const Reporter&) = delete;
+
   void start(std::int64_t total, std::int64_t done) override {
     running_ = true;
     now_ = {.step = done, .total = total, .fields = {}};

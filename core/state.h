@@ -37,8 +37,7 @@ class StateWriter {
   std::string prefix_;
 };
 
-// Reads back what a StateWriter wrote. A missing name, or a tensor of another shape or dtype, throws InputError
-// naming it.
+// Reads back what a StateWriter wrote. A missing name, or a tensor of another shape, throws InputError naming it.
 class StateReader {
  public:
   explicit StateReader(const State& state, std::string prefix = {}) : state_(state), prefix_(std::move(prefix)) {}

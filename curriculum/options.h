@@ -101,6 +101,12 @@ struct Ramp {
     if (begin > end) return {{"begin", "must not be above 'end'"}};
     return {};
   }
+  // The value at a share of the run.
+  double at(double progress) const {
+    if (progress >= end) return to;
+    if (progress <= begin) return from;
+    return from + (to - from) * (progress - begin) / (end - begin);
+  }
   bool operator==(const Ramp&) const = default;
 };
 
@@ -122,6 +128,12 @@ struct RolloutRampOptions {
   std::vector<Problem> problems() const {
     if (window_low.from >= window_high.from) return {{"window_low", "starts at or above 'window_high'"}};
     if (window_low.to >= window_high.to) return {{"window_low", "ends at or above 'window_high'"}};
+    // Both are straight between these.
+    for (const double progress : {window_low.begin, window_low.end, window_high.begin, window_high.end}) {
+      if (window_low.at(progress) >= window_high.at(progress)) {
+        return {{"window_low", "reaches 'window_high' on the way"}};
+      }
+    }
     if (window_high.from > 1 || window_high.to > 1) return {{"window_high", "is a quantile: at most 1"}};
     return {};
   }

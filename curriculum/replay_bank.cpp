@@ -75,12 +75,15 @@ void ReplayBank::load(const StateReader& reader, torch::Device device) {
                      std::to_string(next_) + ", this run's capacity is " + std::to_string(options_.capacity));
   }
   if (size_ == 0) return;
-  const auto samples = reader.tensor("samples");
+  const auto samples = reader.tensor("samples"), weights = reader.tensor("weights");
+  if (samples.dim() == 0 || samples.size(0) != size_ || weights.sizes() != at::IntArrayRef{size_}) {
+    throw InputError("the saved replay bank is damaged: it says that it holds " + std::to_string(size_) + " samples");
+  }
   auto shape = samples.sizes().vec();
   shape[0] = options_.capacity;
   samples_ = torch::zeros(shape, samples.options().device(device));
   samples_.narrow(0, 0, size_).copy_(samples);
-  weights_.narrow(0, 0, size_).copy_(reader.tensor("weights"));
+  weights_.narrow(0, 0, size_).copy_(weights);
 }
 
 }  // namespace drystill::curriculum

@@ -6,17 +6,11 @@
 
 namespace drystill::curriculum {
 
-double ramp_value(const Ramp& ramp, double progress) {
-  if (progress >= ramp.end) return ramp.to;
-  if (progress <= ramp.begin) return ramp.from;
-  return ramp.from + (ramp.to - ramp.from) * (progress - ramp.begin) / (ramp.end - ramp.begin);
-}
-
 RolloutPlan plan_rollouts(const RolloutRampOptions& options, double progress) {
-  return {.window_low = ramp_value(options.window_low, progress),
-          .window_high = ramp_value(options.window_high, progress),
-          .length = ramp_value(options.length, progress),
-          .temperature = ramp_value(options.temperature, progress)};
+  return {.window_low = options.window_low.at(progress),
+          .window_high = options.window_high.at(progress),
+          .length = options.length.at(progress),
+          .temperature = options.temperature.at(progress)};
 }
 
 std::vector<std::int64_t> select_window(const std::vector<double>& divergences, const RolloutPlan& plan) {

@@ -13,7 +13,6 @@ struct RolloutPlan {
 };
 
 // `progress` in [0, 1]: StagePlan::progress.
-double ramp_value(const Ramp& ramp, double progress);
 RolloutPlan plan_rollouts(const RolloutRampOptions& options, double progress);
 
 // Candidates whose rank in `divergences` [N] falls into the plan's window, easiest first: at least one for N > 0, and

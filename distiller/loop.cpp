@@ -5,6 +5,7 @@
 #include <cmath>
 #include <type_traits>
 
+#include "core/allocator.h"
 #include "core/error.h"
 #include "core/stop_request.h"
 #include "io/checkpoint.h"
@@ -75,7 +76,10 @@ class Loop {
  private:
   // From the newest checkpoint, or from the start.
   void begin() {
-    if (const auto newest = io::latest_checkpoint(parts_.checkpoints)) {
+    const auto passed_over = [&](const std::string& why) {
+      parts_.journal.warning("a checkpoint cannot be used: " + why);
+    };
+    if (const auto newest = io::latest_checkpoint(parts_.checkpoints, passed_over)) {
       restore(io::load_checkpoint(*newest).state);
       parts_.journal.truncate_after(step_);
       parts_.journal.info("resumed at step " + std::to_string(step_));
@@ -137,6 +141,7 @@ class Loop {
 
     const int signal = stop_requested();
     if (last || signal != 0 || due(options_.checkpoint_every)) save();
+    if (due(1)) release_freed_blocks();
     if (signal != 0 && !last) throw Interrupted(signal);
   }
 
@@ -168,6 +173,7 @@ class Loop {
     if (const std::string name = first_not_finite(state); !name.empty()) {
       throw diverged("'" + name + "' holds NaN or infinity after " + std::to_string(step_) + " steps");
     }
+    parts_.journal.sync();  // the lines up to this step must be there wherever the checkpoint is
     io::save_checkpoint(parts_.checkpoints, step_, state);
     io::prune_checkpoints(parts_.checkpoints, options_.keep_checkpoints);
     saved_step_ = step_;

@@ -1,6 +1,7 @@
 #include "distiller/replay.h"
 
 #include <ATen/ops/full.h>
+#include <ATen/ops/isin.h>
 #include <ATen/ops/ones.h>
 
 #include <cmath>
@@ -25,6 +26,9 @@ void store_fresh(curriculum::ReplayBank& bank, const torch::Tensor& samples, tor
   const std::int64_t fresh = samples.size(0);
   const torch::Tensor stored = bank.insert(samples, at::ones({fresh}));
   slots.narrow(0, fresh - stored.size(0), stored.size(0)).copy_(stored);
+  // What was drawn and has just been replaced is in the bank no more: its weight is not the new sample's.
+  torch::Tensor drawn = slots.narrow(0, fresh, slots.size(0) - fresh);
+  drawn.masked_fill_(at::isin(drawn, stored), -1);
 }
 
 void reweigh(curriculum::ReplayBank& bank, const curriculum::ReplayOptions& options, const Batch& batch,

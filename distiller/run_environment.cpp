@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/device.h"
+#include "language/tokenizer/utf8.h"
 
 namespace drystill::distiller {
 
@@ -20,8 +21,9 @@ std::map<std::string, std::string> provenance(std::string_view task, const RunOp
                                                  {"drystill.run", run.name},
                                                  {"drystill.seed", std::to_string(run.seed)},
                                                  {"drystill.steps", std::to_string(result.steps)}};
-  if (!environment.recipe.empty()) metadata["drystill.recipe"] = environment.recipe;
-  if (!environment.command.empty()) metadata["drystill.command"] = environment.command;
+  // A command line is any bytes, and the metadata of a file of weights is UTF-8.
+  if (!environment.recipe.empty()) metadata["drystill.recipe"] = language::valid_utf8(environment.recipe);
+  if (!environment.command.empty()) metadata["drystill.command"] = language::valid_utf8(environment.command);
   for (const auto& [name, value] : result.last_evaluation) {
     metadata[evaluation_prefix + name] = fmt::format("{:.4f}", value);
   }

@@ -1,5 +1,6 @@
 #include "generator/image_objective.h"
 
+#include "core/error.h"
 #include "generator/objective.h"
 #include "kernels/batch_statistics.h"
 #include "vision/batch_norm_tap.h"
@@ -33,6 +34,14 @@ void ObjectiveValue::add(const char* name, double weight, const torch::Tensor& t
   terms.emplace_back(name, term.detach());
   const torch::Tensor weighted = weight * term;
   loss = loss.defined() ? loss + weighted : weighted;
+}
+
+void ObjectiveValue::require_a_term() const {
+  if (loss.defined()) return;
+  throw ConfigError(
+      "generator.objective: no term is left at this step: their weights are 0, the teacher has no batch norms, or "
+      "there is "
+      "no adversary (in the warm-up there never is); give `one_hot` or `class_balance` a weight");
 }
 
 ImageObjective::ImageObjective(const ObjectiveOptions& weights, bool student_in_eval_mode, Models models)

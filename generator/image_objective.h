@@ -17,6 +17,8 @@ struct ObjectiveValue {
   torch::Tensor teacher_logits;                              // [N, classes]
 
   void add(const char* name, double weight, const torch::Tensor& term);
+  // ConfigError where there is none: nothing would be learnt.
+  void require_a_term() const;
 };
 
 // The terms of generator/objective.h, each with its weight, of images that a network or their own pixels stand behind:

@@ -230,6 +230,7 @@ struct RolloutOptions {
     if (author == Author::kMixture && mixture_with == MixturePartner::kFixed && !brings_completions()) {
       return {{"mixture_with", "'fixed' needs prompts that bring completions: file, text or random_tokens"}};
     }
+    if (sampling.seed != 0) return {{"sampling", "has its 'seed' from the run's `seed`; leave it out"}};
     if (!adversarial_prefix) return {};
     if (author != Author::kTeacher) return {{"adversarial_prefix", "needs the author 'teacher'"}};
     if (!learn_only.empty()) return {{"learn_only", "leaves 'adversarial_prefix' nothing of what it wrote"}};

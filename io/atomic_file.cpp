@@ -1,6 +1,7 @@
 #include "io/atomic_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -20,6 +21,7 @@ namespace {
   if (error == ENOSPC || error == EDQUOT) advice = "; free some space, or choose another folder";
   if (error == EACCES || error == EROFS || error == EPERM) advice = "; choose a folder that you may write to";
   if (error == ENOENT) advice = "; make the folder first";
+  if (error == ENXIO) advice = "; nothing takes what is written there: name a file";
   if (error == EFBIG) advice = "; the file would pass the size limit set for this process (ulimit -f)";
   throw RunError("cannot write " + quote(path.string()) + ": " + std::generic_category().message(error) + advice);
 }
@@ -36,10 +38,30 @@ std::filesystem::path final_path(const std::filesystem::path& path) {
   return error ? path : target;
 }
 
+// A pipe, a device or a socket, or a link to one: nothing that a file could take the place of. The kernel is asked:
+// /dev/stdout is a link to a pipe that has no path.
+bool is_stream(const std::filesystem::path& path) {
+  struct stat status = {};
+  return ::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode);
+}
+
 }  // namespace
 
-AtomicFile::AtomicFile(const std::filesystem::path& path) : path_(final_path(path)) {
+AtomicFile::AtomicFile(const std::filesystem::path& path) : path_(is_stream(path) ? path : final_path(path)) {
   if (std::filesystem::is_directory(path_)) fail(path_, EISDIR);
+  if (is_stream(path_)) {
+    open_directly();
+  } else {
+    open_temporary();
+  }
+}
+
+void AtomicFile::open_directly() {
+  descriptor_ = ::open(path_.c_str(), O_WRONLY | O_NOCTTY | O_CLOEXEC);
+  if (descriptor_ < 0) fail(path_, errno);
+}
+
+void AtomicFile::open_temporary() {
   static std::atomic<unsigned> counter = 0;
   do {
     std::string name = ".";
@@ -71,10 +93,11 @@ void AtomicFile::write(std::string_view text) {
 }
 
 void AtomicFile::commit() {
-  if (::fsync(descriptor_) != 0) fail(path_, errno);
+  if (!temporary_.empty() && ::fsync(descriptor_) != 0) fail(path_, errno);
   const int closed = ::close(descriptor_);
   descriptor_ = -1;
   if (closed != 0) fail(path_, errno);  // some network file systems report a full disk only here
+  if (temporary_.empty()) return;
   rename_path(temporary_, path_);
   temporary_.clear();
   sync_folder(folder_of(path_));

@@ -10,7 +10,7 @@ namespace drystill::io {
 
 // A file that appears whole or not at all: bytes go to a temporary name in the same folder, and `commit` makes them
 // durable and renames them over `path`. Without a commit (an exception, say) the temporary file is removed and an older
-// file at `path` stays as it was.
+// file at `path` stays as it was. What is there and no file (a pipe, a terminal, /dev/stdout) is written into as it is.
 //
 // Every member throws RunError with one line where the disk is full or the folder cannot be written.
 class AtomicFile {
@@ -26,8 +26,11 @@ class AtomicFile {
   void commit();
 
  private:
+  void open_directly();
+  void open_temporary();
+
   std::filesystem::path path_;
-  std::filesystem::path temporary_;
+  std::filesystem::path temporary_;  // empty where `path_` itself is written into
   int descriptor_ = -1;
   std::uint64_t size_ = 0;
 };

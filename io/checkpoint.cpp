@@ -148,10 +148,19 @@ std::int64_t checkpoint_step(const fs::path& checkpoint) {
   return name->step;
 }
 
-std::optional<fs::path> latest_checkpoint(const fs::path& folder) {
+std::optional<fs::path> latest_checkpoint(const fs::path& folder,
+                                          const std::function<void(const std::string& why)>& passed_over) {
+  std::exception_ptr newest;
   for (const Candidate& candidate : candidates(folder)) {
-    if (is_valid(candidate.path, ManifestCheck::kContents)) return candidate.path;
+    try {
+      check_manifest(candidate.path, ManifestCheck::kContents);
+      return candidate.path;
+    } catch (const InputError& error) {
+      if (!newest) newest = std::current_exception();
+      if (passed_over) passed_over(error.what());
+    }
   }
+  if (newest) std::rethrow_exception(newest);
   return std::nullopt;
 }
 

@@ -2,8 +2,10 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <set>
+#include <string>
 
 #include "core/state.h"
 
@@ -33,8 +35,11 @@ Checkpoint load_checkpoint(const std::filesystem::path& checkpoint);
 // The step that a checkpoint's name says.
 std::int64_t checkpoint_step(const std::filesystem::path& checkpoint);
 
-// The newest undamaged checkpoint of `folder`, or nothing. Unfinished and damaged ones are passed over.
-std::optional<std::filesystem::path> latest_checkpoint(const std::filesystem::path& folder);
+// The newest undamaged checkpoint of `folder`, or nothing where none was ever finished. Those that cannot be used
+// (damaged, of another version, unreadable) are passed over, and `passed_over` is told why. Where no other is left, the
+// newest one's InputError is thrown: a run must not begin anew over what its owner could still save.
+std::optional<std::filesystem::path> latest_checkpoint(
+    const std::filesystem::path& folder, const std::function<void(const std::string& why)>& passed_over = {});
 
 // Removes all but the newest `keep` complete checkpoints (at least one stays) and those whose step is in
 // `protected_steps`, and what interrupted saves left behind. Call it only from the run that owns the folder.

@@ -12,7 +12,9 @@
 namespace drystill::io {
 namespace {
 
-constexpr std::uint32_t kMostDimensions = 4;        // GGML_MAX_DIMS
+constexpr std::uint32_t kMostDimensions = 4;  // GGML_MAX_DIMS
+constexpr std::uint64_t kMostArrayValues =
+    1 << 24;  // in all arrays of the metadata: real vocabularies and merges have a tenth
 constexpr std::uint64_t kDefaultAlignment = 32;     // where general.alignment is absent
 constexpr std::uint64_t kSmallestPair = 8 + 4 + 1;  // an empty key, a type, a byte
 constexpr std::uint64_t kSmallestTensor = 8 + 4 + 4 + 8;
@@ -168,6 +170,10 @@ class GgufParser {
     if (type == kArray) fail(where_ + " is an array of arrays, which is not read");
     if (width_of(type) == 0) fail(where_ + " is an array of the unknown type " + std::to_string(type));
     if (count > left() / width_of(type)) fail(where_ + " claims " + std::to_string(count) + " values" + rest());
+    array_values_ += count;
+    if (array_values_ > kMostArrayValues) {
+      fail(where_ + " makes more than " + std::to_string(kMostArrayValues) + " array values in the metadata");
+    }
     switch (type) {
       case kBool:
         return many<bool>(count, [&] { return boolean(); });
@@ -269,7 +275,8 @@ class GgufParser {
   std::span<const std::byte> file_;
   const std::string& source_;
   std::uint64_t position_ = 0;
-  std::string where_;  // what is being read, for messages
+  std::string where_;               // what is being read, for messages
+  std::uint64_t array_values_ = 0;  // so far
   GgufHeader header_;
 };
 

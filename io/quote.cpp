@@ -3,20 +3,36 @@
 #include <cstdio>
 
 namespace drystill::io {
+namespace {
 
-std::string quote(std::string_view text) {
-  constexpr std::size_t kLongest = 120;
-  std::string result = "'";
-  for (const unsigned char c : text.substr(0, kLongest)) {
-    if (c < 0x20 || c == 0x7f) {
+// How many of the bytes that `text` begins with are one control character; 0: it begins with another character.
+std::size_t control_length(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
+  if (byte(0) < 0x20 || byte(0) == 0x7f) return 1;
+  // U+0080 to U+009F: U+009B begins an escape sequence as ESC [ does.
+  return byte(0) == 0xc2 && byte(1) >= 0x80 && byte(1) < 0xa0 ? 2 : 0;
+}
+
+}  // namespace
+
+std::string escaped(std::string_view text) {
+  std::string result;
+  while (!text.empty()) {
+    const std::size_t controls = control_length(text);
+    for (const unsigned char c : text.substr(0, controls)) {
       char escape[8];
       std::snprintf(escape, sizeof escape, "\\x%02x", c);
       result += escape;
-    } else {
-      result += static_cast<char>(c);
     }
+    if (controls == 0) result += text.front();
+    text.remove_prefix(controls == 0 ? 1 : controls);
   }
-  return result + (text.size() > kLongest ? "...'" : "'");
+  return result;
+}
+
+std::string quote(std::string_view text) {
+  constexpr std::size_t kLongest = 120;
+  return "'" + escaped(text.substr(0, kLongest)) + (text.size() > kLongest ? "...'" : "'");
 }
 
 std::string first_names(const std::vector<std::string>& names, std::size_t limit) {

@@ -6,6 +6,9 @@
 
 namespace drystill::io {
 
+// `text` with its control characters written as \x1b: one line, and nothing in it that a terminal would obey.
+std::string escaped(std::string_view text);
+
 // `text` in single quotes for a one-line message: control characters escaped, shortened beyond 120 bytes. Names come
 // from files that anybody may have written.
 std::string quote(std::string_view text);

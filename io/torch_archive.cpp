@@ -74,6 +74,7 @@ void TorchArchive::read_zip(std::span<const std::byte> file) {
   }
   graph_ = unpickle(zip.read(found->first), source_);
   data_folder_ = root + "data/";
+  declared_storages();
 }
 
 void TorchArchive::read_legacy(std::span<const std::byte> file) {
@@ -97,13 +98,7 @@ void TorchArchive::read_legacy(std::span<const std::byte> file) {
   }
   graph_ = next();
 
-  std::map<std::string, const PickleStorage*> declared;
-  for (const PickleValue& value : graph_.values) {
-    const auto* storage = std::get_if<PickleStorage>(&value);
-    if (storage == nullptr) continue;
-    const auto [first, is_new] = declared.try_emplace(storage->key, storage);
-    if (!is_new && size_of(*first->second) != size_of(*storage)) fail("it gives one storage two sizes");
-  }
+  const auto declared = declared_storages();
   const PickleGraph keys = next();
   const auto* list = keys.get<PickleList>(keys.root);
   if (list == nullptr) fail("its list of storages is missing");
@@ -127,6 +122,17 @@ void TorchArchive::read_legacy(std::span<const std::byte> file) {
     legacy_blocks_[*key] = file.subspan(position, *size);
     position += *size;
   }
+}
+
+std::map<std::string, const PickleStorage*> TorchArchive::declared_storages() const {
+  std::map<std::string, const PickleStorage*> declared;
+  for (const PickleValue& value : graph_.values) {
+    const auto* storage = std::get_if<PickleStorage>(&value);
+    if (storage == nullptr) continue;
+    const auto [first, is_new] = declared.try_emplace(storage->key, storage);
+    if (!is_new && size_of(*first->second) != size_of(*storage)) fail("it gives one storage two sizes");
+  }
+  return declared;
 }
 
 std::span<const std::byte> TorchArchive::bytes(const PickleStorage& storage) const {

@@ -31,6 +31,8 @@ class TorchArchive {
  private:
   void read_zip(std::span<const std::byte> file);
   void read_legacy(std::span<const std::byte> file);
+  // Those that the pickle refers to, by key; each must have one size.
+  std::map<std::string, const PickleStorage*> declared_storages() const;
   [[noreturn]] void fail(const std::string& what) const;
 
   std::string source_;

@@ -97,6 +97,10 @@ void Journal::log(Level level, std::string_view line) {
   sinks_->log.write(level, line);
 }
 
+void Journal::sync() {
+  sinks_->metrics.sync();
+}
+
 void Journal::truncate_after(std::int64_t step) {
   sinks_->metrics.truncate_after(step);
   sinks_->seconds_before = sinks_->metrics.last_seconds();

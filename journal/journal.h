@@ -62,6 +62,9 @@ class Journal {
   // metrics end up equal to those of an uninterrupted one. -1 forgets everything.
   void truncate_after(std::int64_t step);
 
+  // Makes the events up to now durable, before a checkpoint that a run would go on from behind them.
+  void sync();
+
   // Wall-clock seconds of this run up to now, those before a resume included.
   double seconds() const;
 

@@ -73,6 +73,10 @@ void MetricsFile::open() {
   if (file_ < 0) throw_errno("write", path_, errno);
 }
 
+void MetricsFile::sync() {
+  if (::fdatasync(file_) != 0) throw_errno("write", path_, errno);
+}
+
 void MetricsFile::append(std::string_view line) {
   std::string whole(line);
   whole += '\n';

@@ -38,6 +38,8 @@ class MetricsFile {
   MetricsFile& operator=(const MetricsFile&) = delete;
 
   void append(std::string_view line);
+  // Makes the lines up to now durable.
+  void sync();
   // Keeps the events with a step up to `step`. The file is replaced as a whole.
   void truncate_after(std::int64_t step);
   // `seconds` of the last event; 0 where there is none.

@@ -39,12 +39,17 @@ Table without_empty_columns(const Table& table) {
   return result;
 }
 
+// Whether a repetition may have another value: what a run is called, and where it is computed.
+bool is_incidental(std::string_view key) {
+  if (key.starts_with("run.")) key.remove_prefix(4);
+  return key == "seed" || key == "name" || key == "device" || key == "threads";
+}
+
 // The configuration with everything a repetition may change taken out.
 std::string identity_of(const RunRecord& run) {
   std::string identity;
   for (const auto& [key, value] : flatten_config(run.config)) {
-    const bool is_seed = key == "seed" || key == "run.seed";
-    if (!is_seed) identity += key + "=" + value + "\n";
+    if (!is_incidental(key)) identity += key + "=" + value + "\n";
   }
   return identity;
 }

@@ -7,8 +7,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <system_error>
+#include <thread>
 
 #include "core/error.h"
 #include "core/fields.h"
@@ -28,13 +30,24 @@ std::string pretty(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
+// flock(2) that waits for a moment: `is_in_use` of another process has the lock while it looks. 0, or the error.
+int lock_file(int file) {
+  using std::chrono::steady_clock;
+  const auto end = steady_clock::now() + std::chrono::milliseconds(200);
+  while (::flock(file, LOCK_EX | LOCK_NB) != 0) {
+    const int error = errno;
+    if (error != EWOULDBLOCK || steady_clock::now() >= end) return error;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return 0;
+}
+
 // Takes the lock of a folder that exists. The lock goes with the process, however it ends.
 int lock_folder(const fs::path& folder) {
   const fs::path path = folder / kLockName;
   const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (file < 0) throw_errno("write", path, errno);
-  if (::flock(file, LOCK_EX | LOCK_NB) != 0) {
-    const int error = errno;
+  if (const int error = lock_file(file); error != 0) {
     ::close(file);
     if (error == EWOULDBLOCK) {
       throw RunError("the run folder " + folder.string() +

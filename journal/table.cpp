@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "io/quote.h"
 
 namespace drystill::journal {
 namespace {
@@ -77,13 +78,16 @@ std::string Table::text_of(std::size_t row, std::size_t column) const {
 std::string Table::to_text() const {
   std::vector<std::string> lines(rows_.size() + 2);
   for (std::size_t c = 0; c < columns_.size(); ++c) {
-    std::size_t width = display_width(columns_[c].name);
-    for (std::size_t r = 0; r < rows_.size(); ++r) width = std::max(width, display_width(text_of(r, c)));
+    const std::string name = io::escaped(columns_[c].name);
+    std::vector<std::string> texts;
+    for (std::size_t r = 0; r < rows_.size(); ++r) texts.push_back(io::escaped(text_of(r, c)));
+    std::size_t width = display_width(name);
+    for (const auto& text : texts) width = std::max(width, display_width(text));
     const bool right = is_numeric(c);
     const std::string gap = c == 0 ? "" : "  ";
-    lines[0] += gap + padded(columns_[c].name, width, right);
+    lines[0] += gap + padded(name, width, right);
     lines[1] += gap + std::string(width, '-');
-    for (std::size_t r = 0; r < rows_.size(); ++r) lines[r + 2] += gap + padded(text_of(r, c), width, right);
+    for (std::size_t r = 0; r < rows_.size(); ++r) lines[r + 2] += gap + padded(texts[r], width, right);
   }
   std::string text;
   for (auto& line : lines) {

@@ -30,6 +30,7 @@ class Table {
   // What a human reads in that cell.
   std::string text_of(std::size_t row, std::size_t column) const;
 
+  // For a terminal. Texts come from files that anybody may have written: their control characters are escaped.
   std::string to_text() const;
   std::string to_markdown() const;
   std::string to_json() const;  // an array of objects, keys are the column names

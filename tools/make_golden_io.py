@@ -8,6 +8,7 @@ Values are fixed by formula, so that a rerun changes nothing but the ids that to
 import argparse
 import collections
 import pathlib
+import struct
 import sys
 import zipfile
 
@@ -126,6 +127,25 @@ class System:
         return os.system, ("echo this must never run",)
 
 
+def two_sizes(path):
+    """A zip whose pickle gives one storage two sizes: the second tensor would reach far behind its memory."""
+    def text(value):
+        return b"X" + struct.pack("<I", len(value)) + value
+
+    def integer(value):
+        return b"J" + struct.pack("<i", value)
+
+    def tensor(elements):
+        storage = (b"ctorch._utils\n_rebuild_tensor_v2\n((" + text(b"storage") + b"ctorch\nFloatStorage\n" + text(b"0") +
+                   text(b"cpu") + integer(elements) + b"tQ")
+        return storage + integer(0) + b"(" + integer(elements) + b"t(" + integer(1) + b"t\x89ccollections\nOrderedDict\n)RtR"
+
+    pickle = b"\x80\x02}(" + text(b"a") + tensor(4) + text(b"b") + tensor(1000000) + b"u."
+    with zipfile.ZipFile(path, "w") as target:
+        target.writestr(zipfile.ZipInfo("archive/data.pkl"), pickle)
+        target.writestr(zipfile.ZipInfo("archive/data/0"), struct.pack("<4f", 1, 2, 3, 4))
+
+
 def contiguous(state):
     return {k: v.detach().contiguous().clone() for k, v in state.items()}
 
@@ -161,6 +181,7 @@ def main():
     # Refused ones.
     torch.save({"state_dict": {"w": ramp(2)}, "evil": System()}, folder / "hostile_system.pth")
     torch.save(net, folder / "whole_module.pth")
+    two_sizes(folder / "two_sizes.pth")
     torch.save({"epoch": 3, "weights": {"w": ramp(2)}}, folder / "no_state_dict.pth")
     with zipfile.ZipFile(folder / "network_zip.pth") as source:
         with zipfile.ZipFile(folder / "compressed.pth", "w", zipfile.ZIP_DEFLATED) as target:

@@ -87,8 +87,8 @@ void draw_caption(cv::Mat& canvas, const Caption& caption, int x, int y, int wid
 }  // namespace
 
 torch::Tensor draw_grid(const torch::Tensor& images, const std::vector<Caption>& captions, std::int64_t columns) {
-  TORCH_CHECK(images.dim() == 4 && images.numel() > 0 && (images.size(1) == 1 || images.size(1) == 3),
-              "[vision.draw_grid] expected images [N, 1|3, H, W] with N > 0, got ", images.sizes());
+  TORCH_CHECK(images.dim() == 4 && images.numel() > 0,
+              "[vision.draw_grid] expected images [N, C, H, W] with N > 0, got ", images.sizes());
   TORCH_CHECK(captions.empty() || std::ssize(captions) == images.size(0), "[vision.draw_grid] expected ",
               images.size(0), " captions or none, got ", captions.size());
   const int count = static_cast<int>(images.size(0));
@@ -102,7 +102,7 @@ torch::Tensor draw_grid(const torch::Tensor& images, const std::vector<Caption>&
   const int step_x = width + kGap, step_y = height + caption_height + kGap;
 
   cv::Mat canvas(down * step_y + kGap, across * step_x + kGap, CV_8UC3, kWhite);
-  const torch::Tensor bytes = to_bytes(images);
+  const torch::Tensor bytes = to_bytes(images.narrow(1, 0, images.size(1) < 3 ? 1 : 3));
   for (int i = 0; i < count; ++i) {
     const int x = kGap + i % across * step_x, y = kGap + i / across * step_y;
     cv::resize(to_mat(bytes[i]), canvas(cv::Rect(x, y, width, height)), {width, height}, 0, 0, cv::INTER_NEAREST);

@@ -36,7 +36,7 @@ bool is_folder(const fs::path& out) {
   return fs::is_directory(out) || !out.has_filename() || out.extension().empty();
 }
 
-std::size_t write_folder(const ConvertArguments& arguments) {
+std::int64_t write_folder(const ConvertArguments& arguments) {
   const fs::path in = arguments.in, out = arguments.out;
   const bool is_language_model = fs::exists(in / "config.json") || in.extension() == ".gguf";
   if (fs::exists(in) && !is_language_model) {
@@ -49,10 +49,10 @@ std::size_t write_folder(const ConvertArguments& arguments) {
     throw ConfigError("convert: IN and OUT are the same folder");
   const auto loaded = language::load_language_model(in, dtype_of(arguments.dtype));
   language::save_language_model(out, *loaded.model, in);
-  return loaded.model->parameters().size();
+  return std::ssize(loaded.model->parameters());
 }
 
-std::size_t write_file(const ConvertArguments& arguments) {
+std::int64_t write_file(const ConvertArguments& arguments) {
   io::TensorFile file = io::read_model(arguments.in);
   if (const auto dtype = dtype_of(arguments.dtype)) {
     for (auto& [name, tensor] : file.tensors) {
@@ -60,15 +60,15 @@ std::size_t write_file(const ConvertArguments& arguments) {
     }
   }
   io::write_model(arguments.out, file);
-  return file.tensors.size();
+  return std::ssize(file.tensors);
 }
 
 void convert(const ConvertArguments& arguments, const Console& console) {
   if (fs::exists(arguments.out) && !arguments.force) {
     throw ConfigError(arguments.out + ": exists; choose another name, or --force to replace it");
   }
-  const std::size_t tensors = is_folder(arguments.out) ? write_folder(arguments) : write_file(arguments);
-  console.result({{"written", arguments.out}, {"tensors", std::to_string(tensors)}});
+  const std::int64_t tensors = is_folder(arguments.out) ? write_folder(arguments) : write_file(arguments);
+  console.result({{"written", arguments.out}, {"tensors", tensors}});
 }
 
 }  // namespace

@@ -52,23 +52,22 @@ std::string cuda() {
 
 void doctor(const Console& console) {
   std::vector<std::string> problems;
-  std::vector<std::pair<std::string, std::string>> facts = {
-      {"drystill", version()},
-      {"revision", revision()},
-      {"libtorch", TORCH_VERSION},
-      {"cpu_capability", at::get_cpu_capability()},
-      {"threads", std::to_string(at::get_num_threads())},
-      {"fast_kernels", kernels::cpu::has_fast_path(torch::kFloat32) ? "yes" : "no (reference code)"},
-      {"blas", blas()},
-      {"mkl", at::get_mkl_version()},
-      {"onednn", at::get_mkldnn_version()},
-      {"openmp", at::get_openmp_version()},
-      {"cuda", cuda()}};
+  Fields facts = {{"drystill", version()},
+                  {"revision", revision()},
+                  {"libtorch", TORCH_VERSION},
+                  {"cpu_capability", at::get_cpu_capability()},
+                  {"threads", at::get_num_threads()},
+                  {"fast_kernels", kernels::cpu::has_fast_path(torch::kFloat32) ? "yes" : "no (reference code)"},
+                  {"blas", blas()},
+                  {"mkl", at::get_mkl_version()},
+                  {"onednn", at::get_mkldnn_version()},
+                  {"openmp", at::get_openmp_version()},
+                  {"cuda", cuda()}};
   std::error_code error;
   const auto space = std::filesystem::space(".", error);
   constexpr std::uintmax_t kGigabyte = 1'000'000'000;
   if (!error) {
-    facts.emplace_back("free_disk_gb", std::to_string(space.available / kGigabyte));
+    facts.emplace_back("free_disk_gb", static_cast<std::int64_t>(space.available / kGigabyte));
     if (space.available < kGigabyte)
       problems.emplace_back("less than 1 GB of disk is free here: runs write checkpoints; free some");
   }

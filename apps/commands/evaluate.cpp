@@ -1,6 +1,4 @@
 // drystill evaluate: accuracy, agreement and loyalty, or divergence and perplexity, on real held-out data.
-#include <fmt/format.h>
-
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
@@ -74,9 +72,8 @@ void evaluate_language(const Options& options, const std::string& model, const f
   if (!options.evaluation) throw ConfigError(config.string() + ": names no real held-out text; add `evaluation:`");
   limit_threads(options.run.threads);
   const auto result = distiller::evaluate_language_model(options, model, language::read_text_files);
-  std::vector<std::pair<std::string, std::string>> fields = {{"model", model},
-                                                             {"test_tokens", std::to_string(result.tokens)}};
-  for (const auto& [name, value] : result.metrics) fields.emplace_back(name, fmt::format("{:.4f}", value));
+  Fields fields = {{"model", model}, {"test_tokens", result.tokens}};
+  for (const auto& [name, value] : result.metrics) fields.emplace_back(name, Decimal{value});
   console.result(fields);
 }
 
@@ -142,12 +139,11 @@ void evaluate(const EvaluateArguments& arguments, const Console& console) {
                                  student.input, device);
   const auto result = evaluator.evaluate(*student.model, teacher ? teacher->model.get() : nullptr);
 
-  std::vector<std::pair<std::string, std::string>> fields = {
-      {"model", subject.model.checkpoint},
-      {"architecture", student.architecture},
-      {"parameters", std::to_string(vision::count_parameters(*student.model))},
-      {"test_images", std::to_string(result.images)}};
-  for (const auto& [name, value] : result.metrics()) fields.emplace_back(name, fmt::format("{:.4f}", value));
+  Fields fields = {{"model", subject.model.checkpoint},
+                   {"architecture", student.architecture},
+                   {"parameters", vision::count_parameters(*student.model)},
+                   {"test_images", result.images}};
+  for (const auto& [name, value] : result.metrics()) fields.emplace_back(name, Decimal{value});
   console.result(fields);
 }
 

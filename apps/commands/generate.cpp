@@ -3,7 +3,6 @@
 
 #include <CLI/CLI.hpp>
 #include <chrono>
-#include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -53,11 +52,6 @@ void check_prompt(const std::vector<std::int64_t>& prompt, const LoadedEngine& l
                    (size < positions ? " to " + std::to_string(positions - size) : "") + " or shorten the prompt");
 }
 
-void print_text(std::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fflush(stdout);
-}
-
 void print_results(const std::vector<language::Completion>& completions, const language::Tokenizer& tokenizer,
                    double tokens_per_second, const Console& console) {
   for (std::size_t i = 0; i < completions.size(); ++i) {
@@ -90,7 +84,7 @@ void generate(const GenerateArguments& arguments, const Console& console) {
   context.batch = arguments.batch;
   context.writable = language::WritableIds(tokenizer);
   context.decode = [&](std::span<const std::int64_t> ids) { return tokenizer.decode(ids, true); };
-  if (stream) context.on_token = [&](const language::TokenEvent& event) { print_text(decoder.push(event.id)); };
+  if (stream) context.on_token = [&](const language::TokenEvent& event) { write_output(decoder.push(event.id)); };
   // On a terminal only: what a script reads from standard error should be about errors.
   const auto progress = make_stderr_progress(console.quiet || !style_for_stderr(false).terminal);
   if (!stream) context.progress = progress.get();
@@ -98,7 +92,7 @@ void generate(const GenerateArguments& arguments, const Console& console) {
   const auto completions = language::generate(loaded.engine, prompts, arguments.sampling, context);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (stream) {
-    print_text(decoder.finish() + "\n");
+    write_output(decoder.finish() + "\n");
     return;
   }
   double tokens = 0;

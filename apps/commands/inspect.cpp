@@ -46,10 +46,10 @@ void inspect(const std::string& path, const Console& console) {
     table.add_row({tensor.name, tensor.dtype, shape_text(tensor.shape), static_cast<std::int64_t>(tensor.bytes)});
   }
   console.print(table.to_text());
-  std::vector<std::pair<std::string, std::string>> facts = {{"format", file.format},
-                                                            {"file_bytes", std::to_string(file.file_bytes)},
-                                                            {"tensors", std::to_string(file.tensors.size())},
-                                                            {"parameters", std::to_string(file.parameters)}};
+  Fields facts = {{"format", file.format},
+                  {"file_bytes", static_cast<std::int64_t>(file.file_bytes)},
+                  {"tensors", std::ssize(file.tensors)},
+                  {"parameters", static_cast<std::int64_t>(file.parameters)}};
   for (const auto& [name, value] : file.metadata) facts.emplace_back(name, shortened(value));
   console.result(facts);
 }

@@ -113,7 +113,10 @@ void add_list(CLI::App& app, const Console& console) {
       ->required()
       ->check(CLI::IsMember({"methods", "models", "datasets", "losses", "presets"}));
   set_examples(*verb, {"list presets", "list methods --json"});
-  verb->callback([kind, &console] { console.result(names_of(*kind)); });
+  verb->callback([kind, &console] {
+    const Names names = names_of(*kind);
+    console.result(Fields(names.begin(), names.end()));
+  });
 }
 
 }  // namespace drystill::apps

@@ -4,11 +4,14 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
+#include <exception>
 #include <filesystem>
 #include <memory>
 
 #include "apps/commands.h"
 #include "apps/console.h"
+#include "apps/failure.h"
 #include "apps/help.h"
 #include "apps/version.h"
 #include "configs/run_config.h"
@@ -21,6 +24,7 @@
 #include "journal/journal.h"
 #include "journal/run_folder.h"
 #include "language/datasets/text_files.h"
+#include "language/tokenizer/utf8.h"
 
 namespace drystill::apps {
 namespace {
@@ -50,13 +54,24 @@ bool is_users_mistake(const std::exception& exception) {
   return error != nullptr && (error->code() == ExitCode::kUsage || error->code() == ExitCode::kInput);
 }
 
+// Writes why a run ended. Where that fails as well, on a full disk say, the first error is the one to tell: this one is
+// only a warning.
+void leave_outcome(journal::RunFolder& folder, journal::RunState state, const std::string& message,
+                   Progress& progress) {
+  try {
+    const auto newest = io::latest_checkpoint(folder.checkpoints());
+    folder.set_status(state, newest ? io::checkpoint_step(*newest) : 0, message);
+  } catch (const std::exception& exception) {
+    progress.message("warning: status.json does not tell how the run ended: " + failure_of(exception).message);
+  }
+}
+
 // Runs, and leaves the outcome in status.json whatever happens; but where a mistake of the user's ends the run before
 // it has anything to show, the folder is taken back: the corrected command would find it in its way.
 distiller::TrainingResult run_and_record(const distiller::RunConfig& config, journal::RunFolder& folder,
                                          const distiller::RunEnvironment& environment) {
-  const auto leave = [&](journal::RunState state, const char* message) {
-    const auto newest = io::latest_checkpoint(folder.checkpoints());
-    folder.set_status(state, newest ? io::checkpoint_step(*newest) : 0, message);
+  const auto leave = [&](journal::RunState state, const std::string& message) {
+    leave_outcome(folder, state, message, environment.progress);
   };
   try {
     auto result = prepare(config, environment.inputs())->run(environment);
@@ -69,18 +84,17 @@ distiller::TrainingResult run_and_record(const distiller::RunConfig& config, jou
     leave(journal::RunState::kDiverged, error.what());
     throw;
   } catch (const std::exception& error) {
-    if (!is_users_mistake(error) || !folder.remove_if_unused()) leave(journal::RunState::kFailed, error.what());
+    if (!is_users_mistake(error) || !folder.remove_if_unused())
+      leave(journal::RunState::kFailed, failure_of(error).message);
     throw;
   }
 }
 
-std::vector<std::pair<std::string, std::string>> summary(const distiller::TrainingResult& result,
-                                                         const journal::RunFolder& folder, double seconds) {
-  std::vector<std::pair<std::string, std::string>> fields = {
-      {"run", folder.path().string()}, {"model", result.model.string()}, {"steps", std::to_string(result.loop.steps)}};
-  for (const auto& [name, value] : result.loop.last_evaluation) fields.emplace_back(name, fmt::format("{:.4f}", value));
-  for (const auto& [name, count] : result.counts) fields.emplace_back(name, std::to_string(count));
-  fields.emplace_back("seconds", fmt::format("{:.1f}", seconds));
+Fields summary(const distiller::TrainingResult& result, const journal::RunFolder& folder, double seconds) {
+  Fields fields = {{"run", folder.path().string()}, {"model", result.model.string()}, {"steps", result.loop.steps}};
+  for (const auto& [name, value] : result.loop.last_evaluation) fields.emplace_back(name, Decimal{value});
+  for (const auto& [name, count] : result.counts) fields.emplace_back(name, count);
+  fields.emplace_back("seconds", Decimal{seconds, 1});
   return fields;
 }
 
@@ -98,6 +112,14 @@ std::string fate_of(const fs::path& path, journal::OnExists policy) {
   return {};
 }
 
+// A plan holds texts; those that are whole numbers count something.
+Value plan_value(const std::string& text) {
+  std::int64_t count = 0;
+  const char* end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, count);
+  return parsed.ec == std::errc() && parsed.ptr == end ? Value(count) : Value(text);
+}
+
 // Everything that a run does before its first step, and nothing written.
 void show_plan(const distiller::RunConfig& config, const fs::path& folder, const std::string& fate,
                const Console& console) {
@@ -105,11 +127,9 @@ void show_plan(const distiller::RunConfig& config, const fs::path& folder, const
   const auto prepared = prepare(
       config, {.progress = *progress, .open_dataset = vision::open_dataset, .open_texts = language::read_text_files});
   const distiller::LoopOptions loop = std::visit([](const auto& options) { return options.run.loop; }, config);
-  std::vector<std::pair<std::string, std::string>> fields = {{"task", configs::task_name(config)},
-                                                             {"run", folder.string()},
-                                                             {"folder", fate},
-                                                             {"steps", std::to_string(loop.total_steps())}};
-  for (const auto& fact : prepared->plan()) fields.push_back(fact);
+  Fields fields = {
+      {"task", configs::task_name(config)}, {"run", folder.string()}, {"folder", fate}, {"steps", loop.total_steps()}};
+  for (const auto& [name, fact] : prepared->plan()) fields.emplace_back(name, plan_value(fact));
   console.result(fields);
 }
 
@@ -143,7 +163,10 @@ void run_verb(const std::vector<std::string>& tasks, const RunArguments& argumen
                       fmt::format("{}", fmt::join(tasks, "' and '")) + "'");
   }
   distiller::RunOptions& options = run_options(loaded.config);
-  if (options.name.empty()) options.name = config_path.stem().string();
+  if (options.name.empty()) {
+    // It goes into config.yaml and the model's metadata, and those are UTF-8.
+    options.name = language::valid_utf8(config_path.stem().string());
+  }
   const fs::path path = resume                  ? fs::path(arguments.resume)
                         : arguments.out.empty() ? fs::path("runs") / options.name
                                                 : fs::path(arguments.out);

@@ -1,8 +1,6 @@
 // drystill synthesize: only the text that a run would learn from, and what its teacher says of it.
 #include "distiller/language/synthesize.h"
 
-#include <fmt/format.h>
-
 #include <CLI/CLI.hpp>
 #include <memory>
 
@@ -40,10 +38,8 @@ void synthesize(const SynthesizeArguments& arguments, const Console& console) {
       .top_k = !arguments.logits ? 0 : (arguments.k > 0 ? arguments.k : options->loss.divergence.k)};
   const auto progress = make_stderr_progress(console.quiet);
   const auto result = distiller::synthesize_text(*options, request, language::read_text_files, *progress);
-  std::vector<std::pair<std::string, std::string>> fields = {{"folder", arguments.out},
-                                                             {"sequences", std::to_string(result.sequences)},
-                                                             {"tokens", std::to_string(result.tokens)}};
-  if (arguments.logits) fields.emplace_back("mean_tail", fmt::format("{:.6f}", result.mean_tail));
+  Fields fields = {{"folder", arguments.out}, {"sequences", result.sequences}, {"tokens", result.tokens}};
+  if (arguments.logits) fields.emplace_back("mean_tail", Decimal{result.mean_tail, 6});
   console.result(fields);
 }
 

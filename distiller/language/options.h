@@ -85,6 +85,10 @@ struct KvPrefixParameters {
     field("frozen", frozen, "first entries that stay as they are: the attention sink", at_least(0));
     field("text", text, "file whose first tokens it starts as", required());
   }
+  std::vector<Problem> problems() const {
+    if (frozen >= length) return {{"frozen", "must be below 'length': something has to be trained"}};
+    return {};
+  }
   bool operator==(const KvPrefixParameters&) const = default;
 };
 
@@ -130,7 +134,7 @@ struct DistillLanguageModel {
     field("student_view", student_view, "how the student sees it");
     field("ramps", ramps, "from easy to hard over the run");
     field("candidates", candidates,
-          "rollouts made for each that is kept: those in the ramps' window of divergence; 1: all are kept",
+          "rollouts made for each of `draw`; those in the ramps' window of divergence are kept, without one all",
           at_least(1));
     field("curriculum", curriculum, "weights of sequences by their loss");
     field("replay", replay, "which sequences come back");
@@ -187,7 +191,23 @@ inline std::vector<Problem> DistillLanguageModel::problems() const {
   if (plain_text && plain_text->length > longest) {
     return {{"plain_text", "`length` must not exceed `longest`, " + std::to_string(longest)}};
   }
+  if (rollout.adversarial_prefix && (ramps.temperature.from == 0 || ramps.temperature.to == 0)) {
+    return {
+        {"ramps", "need a `temperature` above 0 beside rollout.adversarial_prefix, which learns from what is drawn"}};
+  }
+  if (rollout.author == generator::Author::kFixed && ramps.length != curriculum::Ramp{}) {
+    return {{"ramps", "have no `length` where the prompts bring the completions (rollout.author: fixed)"}};
+  }
+  if (const auto* paced = std::get_if<curriculum::SelfPacedOptions>(&curriculum)) {
+    if (paced->granularity == curriculum::Granularity::kPerBatch) {
+      return {{"curriculum", "has `granularity: per_batch` for classifiers only: sequences are weighed one by one"}};
+    }
+    if (paced->adversarial != curriculum::AdversarialRamp{}) {
+      return {{"curriculum", "has `adversarial` for classifiers only; the language form is `ramps.window_low`"}};
+    }
+  }
   if (replay_top_k > 0) {
+    if (replay.capacity == 0) return {{"replay_top_k", "needs a bank to keep them in: set `replay.capacity`"}};
     const bool stays = std::holds_alternative<FrozenTeacher>(teacher.weights) ||
                        std::holds_alternative<InitialTeacher>(teacher.weights) ||
                        std::holds_alternative<EnsembleTeacher>(teacher.weights);

@@ -127,10 +127,12 @@ std::vector<generator::Rollout> RolloutInput::draw(const generator::RolloutReque
   }
 }
 
-void RolloutInput::refill(const curriculum::StagePlan& plan) {
+// Draws until `needed` sequences wait. Interrupted after some of its draws it goes on in the next life, since fewer
+// wait.
+void RolloutInput::refill(std::int64_t needed, const curriculum::StagePlan& plan) {
   constexpr int kAttempts = 20;
   const curriculum::RolloutPlan rollout_plan = curriculum::plan_rollouts(options_.ramps, plan.progress);
-  for (int attempt = 0; std::ssize(waiting_) < options_.batch && attempt < kAttempts * options_.batch; ++attempt) {
+  for (int attempt = 0; std::ssize(waiting_) < needed && attempt < kAttempts * options_.batch; ++attempt) {
     const auto drawn = draw({.count = options_.draw * options_.candidates,
                              .batch = options_.batch * options_.candidates,
                              .length_factor = rollout_plan.length,
@@ -171,7 +173,7 @@ void RolloutInput::refill(const curriculum::StagePlan& plan) {
 Batch RolloutInput::next(const curriculum::StagePlan& plan) {
   const std::int64_t replayed = replayed_count(options_.replay, bank_, options_.batch);
   const std::int64_t fresh = options_.batch - replayed;
-  if (std::ssize(waiting_) < fresh) refill(plan);
+  refill(fresh, plan);
 
   Batch batch;
   for (std::int64_t i = 0; i < fresh && !waiting_.empty(); ++i) {

@@ -62,7 +62,7 @@ class RolloutInput final : public InputSource {
     std::vector<Sequence> sequences;
     std::vector<const generator::Rollout*> origins;
   };
-  void refill(const curriculum::StagePlan& plan);
+  void refill(std::int64_t needed, const curriculum::StagePlan& plan);
   std::vector<generator::Rollout> draw(const generator::RolloutRequest& request);
   Rendered render(const std::vector<generator::Rollout>& rollouts) const;
   void teach_adversary(const Rendered& rendered, std::span<const double> divergences);

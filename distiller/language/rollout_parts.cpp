@@ -27,11 +27,15 @@ std::int64_t readable_words(const RunModels& models, const language::ModelMixtur
 }
 
 // Whether what the teacher's head writes each token from is all that will be asked of it. The bank keeps tokens only,
-// and a micro-batch of which some must be asked is asked whole.
+// and a micro-batch of which some must be asked is asked whole. With a verifier an item of a group changes after it was
+// written behind (`sibling`), and so may what the teacher sees.
 bool teachers_states_serve(const DistillLanguageModel& options, const RunModels& models) {
-  return options.rollout.author == generator::Author::kTeacher && !options.rollout.adversarial_prefix &&
-         std::holds_alternative<FrozenTeacher>(options.teacher.weights) && models.shared_vocabulary &&
-         options.replay.capacity == 0 && !options.loss.hidden_statistics && !options.loss.hidden_states;
+  const bool gets_siblings =
+      options.rollout.group > 1 && !std::holds_alternative<generator::NoVerifier>(options.rollout.verifier);
+  return !gets_siblings && options.rollout.author == generator::Author::kTeacher &&
+         !options.rollout.adversarial_prefix && std::holds_alternative<FrozenTeacher>(options.teacher.weights) &&
+         models.shared_vocabulary && options.replay.capacity == 0 && !options.loss.hidden_statistics &&
+         !options.loss.hidden_states;
 }
 
 }  // namespace
@@ -64,7 +68,8 @@ RolloutParts::RolloutParts(const DistillLanguageModel& options, const RunModels&
     packed_teacher_ = actor.get();
     teacher_actor_ = std::move(actor);
   } else {
-    teacher_actor_ = std::make_unique<generator::MixtureActor>(authors_, teacher_encoder_, words_);
+    teacher_actor_ =
+        std::make_unique<generator::MixtureActor>(authors_, teacher_encoder_, options.rollout.sampling_batch, words_);
   }
   if (std::holds_alternative<CachedTeacher>(options.teacher.weights)) return;  // its file is all that is read
   if (options.rollout.adversarial_prefix) {
@@ -80,7 +85,8 @@ RolloutParts::RolloutParts(const DistillLanguageModel& options, const RunModels&
                                                          .teacher = *teacher_actor_,
                                                          .open_texts = open_texts,
                                                          .completion_length = options.rollout.sampling.max_new_tokens,
-                                                         .seeds = seeds}),
+                                                         .seeds = seeds,
+                                                         .teacher_room = limits_.teacher}),
                            .teacher = adversary_ ? *prefixed_teacher_ : *teacher_actor_,
                            .student = student_actor_,
                            .mixed = &mixed_actor_,

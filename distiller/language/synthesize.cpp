@@ -91,9 +91,10 @@ SynthesizedText synthesize_text(const DistillLanguageModel& options, const TextS
   models.set_dtype(compute_type(options.run.precision, device, progress));
   const LanguageLearner learner(learner_options(options, models), student,
                                 make_language_teacher(options.teacher.weights, models.teachers, student), device);
-  DistillLanguageModel without_bank = options;
-  without_bank.replay = {};
-  RolloutParts rollouts(without_bank, models, student, learner, open_texts, seeds, progress);
+  DistillLanguageModel once = options;  // every text: how often they come back is their reader's choice
+  once.replay = {};
+  once.passes = 1;
+  RolloutParts rollouts(once, models, student, learner, open_texts, seeds, progress);
 
   const std::int64_t k = std::min(request.top_k, learner.words());
   std::optional<TeacherCacheFacts> facts;

@@ -166,8 +166,9 @@ AdversarialPrefix::Gradient AdversarialPrefix::gradient(std::span<const Adversar
 
 AdversarialPrefix::Report AdversarialPrefix::learn(std::span<const AdversarialSample> samples, double temperature) {
   Gradient step = gradient(samples, temperature);
-  if (!std::isfinite(step.report.reward)) {
+  if (!std::isfinite(step.report.reward) || !std::isfinite(step.report.entropy)) {
     throw DivergedError("[generator.AdversarialPrefix] the reward is " + std::to_string(step.report.reward) +
+                        " and the entropy " + std::to_string(step.report.entropy) +
                         "; lower rollout.adversarial_prefix.optimizer.learning_rate");
   }
   clip_gradient_norm(step.gradients, options_.clip_gradient);

@@ -56,14 +56,20 @@ class PreQuery final : public PromptSource {
         encoder_(parts.encoder),
         teacher_(parts.teacher),
         opening_(parts.encoder.user_opening(options.system)),
-        random_(parts.seeds.cpu_stream(parts.stream)) {}
+        random_(parts.seeds.cpu_stream(parts.stream)) {
+    if (std::ssize(opening_) + options.max_tokens > parts.teacher_room) {
+      throw ConfigError("rollout.prompts: 'max_tokens' " + std::to_string(options.max_tokens) + " behind the " +
+                        std::to_string(opening_.size()) + " tokens of the template pass the teacher's " +
+                        std::to_string(parts.teacher_room) + " positions; lower it");
+    }
+  }
 
+  // Empty queries are drawn again, and after some attempts done without.
   std::vector<Draft> next(std::int64_t count) override {
     constexpr int kAttempts = 20;
     std::vector<Draft> drafts;
-    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    for (int attempt = 0; attempt < kAttempts && std::ssize(drafts) < count; ++attempt) {
       const auto missing = static_cast<std::size_t>(count) - drafts.size();
-      if (missing == 0) return drafts;
       language::SamplingOptions sampling{.max_new_tokens = options_.max_tokens,
                                          .temperature = options_.temperature,
                                          .top_p = options_.top_p,
@@ -77,6 +83,7 @@ class PreQuery final : public PromptSource {
               {.item = {.fields = {{"prompt", std::move(query)}}, .tokens = {}}, .completion = {}, .greedy_tokens = 0});
       }
     }
+    if (!drafts.empty()) return drafts;
     throw RunError("[generator.pre_query] the teacher wrote nothing but empty queries in " + std::to_string(kAttempts) +
                    " attempts; is it an instruction-tuned model?");
   }

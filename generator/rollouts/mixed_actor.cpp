@@ -57,7 +57,7 @@ std::vector<MixedActor::Mixed> LanguageMixedActor::write(Prompts teacher_prompts
     const auto sampled = sampler.sample(log_mixture, draws);
     const torch::Tensor chosen = sampled.ids.unsqueeze(1);
     const torch::Tensor chosen_student = log_student.gather(1, chosen).squeeze(1);
-    const torch::Tensor log_ratio = chosen_student - log_mixture.gather(1, chosen).squeeze(1);
+    const torch::Tensor log_ratio = chosen_student - sampled.log_probs;  // of the mixture as cut by top_k, top_p, min_p
     for (std::size_t row = 0; row < mixed.size(); ++row) {
       Mixed& one = mixed[row];
       if (one.written.finished) continue;

@@ -1,5 +1,7 @@
 #include "generator/rollouts/mixture_actor.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "core/stop_request.h"
 #include "generator/rollouts/mixture_progress.h"
@@ -7,21 +9,35 @@
 #include "language/sampling/sampler.h"
 
 namespace drystill::generator {
+
 std::vector<Written> MixtureActor::write(std::span<const std::vector<std::int64_t>> prompts,
                                          const language::SamplingOptions& options) {
-  const torch::NoGradGuard no_grad;
   language::check_sampling_options(options);
+  for (const auto* model : mixture_.models) language::check_prompts(model->options(), prompts, 0, options);
+  std::vector<Written> all(prompts.size());
+  const auto batch = static_cast<std::size_t>(batch_);
+  for (std::size_t begin = 0; begin < all.size(); begin += batch) {
+    const std::size_t count = std::min(batch, all.size() - begin);
+    write_batch(prompts.subspan(begin, count), options, static_cast<std::int64_t>(begin),
+                std::span(all).subspan(begin, count));
+  }
+  return all;
+}
+
+void MixtureActor::write_batch(std::span<const std::vector<std::int64_t>> prompts,
+                               const language::SamplingOptions& options, std::int64_t first_sequence,
+                               std::span<Written> all) {
+  const torch::NoGradGuard no_grad;
   const auto stop_ids = language::stop_ids_of(mixture_.models.front()->options(), options);
   const auto decode = [this](std::span<const std::int64_t> ids) { return encoder_.decode(ids); };
   const language::Sampler sampler(options, stop_ids);
   MixtureProgress progress(mixture_, prompts, options.max_new_tokens);
-  std::vector<Written> all(prompts.size());
   std::size_t open = all.size();
   for (std::int64_t step = 0; step < options.max_new_tokens && open > 0; ++step) {
     if (const int signal = stop_requested()) throw Interrupted(signal);
     std::vector<language::Draw> draws;
     for (std::int64_t row = 0; row < std::ssize(all); ++row) {
-      draws.push_back({.sequence = row, .step = step, .forbid_stop = step < options.min_new_tokens});
+      draws.push_back({.sequence = first_sequence + row, .step = step, .forbid_stop = step < options.min_new_tokens});
     }
     torch::Tensor logits = progress.next_logits();
     writable_.restrict(logits);
@@ -37,7 +53,6 @@ std::vector<Written> MixtureActor::write(std::span<const std::vector<std::int64_
     }
     progress.append(sampled.ids);
   }
-  return all;
 }
 
 }  // namespace drystill::generator

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -41,10 +42,13 @@ struct PromptParts {
   std::int64_t completion_length;          // of random_tokens and text
   SeedStreams& seeds;
   std::string stream = "rollout.prompts";  // of the seeds, on the CPU
+  // Tokens that fit the teacher, what it reads and what it writes: pre_query and dialogue.
+  std::int64_t teacher_room = std::numeric_limits<std::int64_t>::max();
 };
 
 // Throws InputError where a file is missing, holds no usable record, or where the tokenizer lacks what the source needs
-// (a beginning-of-text token, a chat template), naming it.
+// (a beginning-of-text token, a chat template), naming it; ConfigError where what the teacher is asked for does not fit
+// it.
 std::unique_ptr<PromptSource> make_prompt_source(const PromptOptions& options, const PromptParts& parts);
 
 }  // namespace drystill::generator

@@ -18,6 +18,7 @@ class ShuffledOrder {
   std::size_t next();
 
   void save(StateWriter writer) const;
+  // Throws InputError where the saved order is of another size, and leaves this one as it was.
   void load(const StateReader& reader);
 
  private:

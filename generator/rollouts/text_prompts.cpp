@@ -1,5 +1,6 @@
 #include "generator/rollouts/text_prompts.h"
 
+#include <algorithm>
 #include <array>
 
 #include "core/error.h"
@@ -109,16 +110,32 @@ class Dialogue final : public PromptSource {
         corpus_(std::move(corpus)),
         encoder_(parts.encoder),
         teacher_(parts.teacher),
-        random_(parts.seeds.cpu_stream(parts.stream)) {}
+        room_(parts.teacher_room - options.max_tokens),
+        random_(parts.seeds.cpu_stream(parts.stream)) {
+    std::int64_t longest = 0;
+    for (const char* request : kRequests) longest = std::max(longest, std::ssize(asked({}, request)));
+    if (longest + options.chunk_max > room_) {
+      throw ConfigError("rollout.prompts: 'chunk_max' " + std::to_string(options.chunk_max) + ", the request's " +
+                        std::to_string(longest) + " tokens and 'max_tokens' " + std::to_string(options.max_tokens) +
+                        " pass the teacher's " + std::to_string(parts.teacher_room) + " positions; lower one of them");
+    }
+  }
 
   std::vector<Draft> next(std::int64_t count) override {
     std::vector<std::string> chunks;
     std::vector<std::vector<std::int64_t>> prompts;
     for (std::int64_t i = 0; i < count; ++i) {
       const std::int64_t length = random_integer(random_, options_.chunk_min, options_.chunk_max);
-      chunks.push_back(encoder_.decode(corpus_.window(length, random_)));
-      const auto kind = static_cast<std::size_t>(random_integer(random_, 0, std::ssize(kRequests) - 1));
-      prompts.push_back(encoder_.chat({}, chunks.back() + "\n\n" + kRequests[kind], {}));
+      std::vector<std::int64_t> chunk = corpus_.window(length, random_);
+      const char* request = kRequests[static_cast<std::size_t>(random_integer(random_, 0, std::ssize(kRequests) - 1))];
+      std::vector<std::int64_t> prompt = asked(encoder_.decode(chunk), request);
+      // Cut text may come back as more tokens than it was.
+      while (std::ssize(prompt) > room_ && chunk.size() > 1) {
+        chunk.resize(chunk.size() - std::min(chunk.size() - 1, prompt.size() - static_cast<std::size_t>(room_)));
+        prompt = asked(encoder_.decode(chunk), request);
+      }
+      chunks.push_back(encoder_.decode(chunk));
+      prompts.push_back(std::move(prompt));
     }
     const auto written = teacher_.write(
         prompts,
@@ -134,10 +151,15 @@ class Dialogue final : public PromptSource {
   }
 
  private:
+  std::vector<std::int64_t> asked(const std::string& chunk, const char* request) const {
+    return encoder_.chat({}, chunk + "\n\n" + request, {});
+  }
+
   DialoguePrompts options_;
   Corpus corpus_;
   const language::PromptEncoder& encoder_;
   Actor& teacher_;
+  std::int64_t room_;  // tokens of a prompt
   at::Generator random_;
 };
 

@@ -20,7 +20,7 @@ GenerativeSynthesizer::GenerativeSynthesizer(const GenerativeOptions& options, M
     : options_(options),
       models_(std::move(models)),
       objective_(options_.objective, options_.student_in_eval_mode, models_),
-      normalise_(models_.image.mean, models_.image.stddev, models_.device),
+      normalise_(models_.image.means(), models_.image.deviations(), models_.device),
       latents_(seeds.stream("generator.latent")),
       augmentation_(options_.augment.any() ? seeds.cpu_stream("augment.generator") : at::Generator()),
       network_(prepared_network(options_.network, models_, seeds)),
@@ -69,8 +69,8 @@ SynthesisReport GenerativeSynthesizer::step(const SynthesisRequest& request) {
     report.images = in_unit_range(output.detach());
   }
 
-  auto value = objective_.evaluate(output, normalised, request.adversarial_weight);
-  TORCH_CHECK(value.loss.defined(), "[generator.GenerativeSynthesizer] every term of the objective has weight 0");
+  auto value = objective_.evaluate(in_unit_range(output), normalised, request.adversarial_weight);
+  value.require_a_term();
   value.loss.backward();
   optimizer_.step();
   report.loss = value.loss.detach();

@@ -17,7 +17,7 @@ InversionSynthesizer::InversionSynthesizer(const InversionOptions& options, Mode
     : options_(options),
       models_(std::move(models)),
       objective_(options_.objective, options_.student_in_eval_mode, models_),
-      normalise_(models_.image.mean, models_.image.stddev, models_.device),
+      normalise_(models_.image.means(), models_.image.deviations(), models_.device),
       random_(seeds.cpu_stream("generator.inversion")) {
   if (options_.target.kind == TargetKind::kDirichlet) {
     similarity_ = class_similarity(*models_.teacher, models_.image.classes);
@@ -67,7 +67,7 @@ SynthesisReport InversionSynthesizer::improve(const SynthesisRequest& request) {
       value.add("target", options_.target.weight,
                 target_loss(value.teacher_logits, wanted, options_.target.temperature));
     }
-    TORCH_CHECK(value.loss.defined(), "[generator.InversionSynthesizer] every term of the objective has weight 0");
+    value.require_a_term();
     value.loss.backward();
     optimizer.step();
     torch::NoGradGuard no_grad;

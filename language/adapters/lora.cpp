@@ -20,6 +20,9 @@ constexpr const char* kWeightsFile = "adapter_model.safetensors";
 constexpr std::string_view kPrefix = "base_model.model.";
 constexpr std::string_view kSuffixA = ".lora_A.weight", kSuffixB = ".lora_B.weight";
 
+// Losses and sampling read the head's weight as it is: a correction of it would be neither trained nor seen.
+constexpr std::string_view kHead = "lm_head";
+
 bool is_target(const std::string& name, const std::string& target) {
   return name == target || name.ends_with("." + target);
 }
@@ -30,11 +33,14 @@ std::vector<std::string> chosen_linears(const CausalLm& model, const LoraOptions
   std::set<std::string> unused(options.targets.begin(), options.targets.end());
   for (const auto& item : model.named_modules("", /*include_self=*/false)) {
     if (dynamic_cast<const Linear*>(item.value().get()) == nullptr) continue;
-    bool chosen = options.targets.empty() && item.key() != "lm_head";
+    bool chosen = options.targets.empty() && item.key() != kHead;
     for (const auto& target : options.targets) {
       if (!is_target(item.key(), target)) continue;
       chosen = true;
       unused.erase(target);
+    }
+    if (chosen && item.key() == kHead) {
+      throw ConfigError("[language.LoraAdapter] target 'lm_head': the output head cannot be adapted; leave it out");
     }
     if (chosen) names.push_back(item.key());
   }
@@ -165,8 +171,14 @@ std::shared_ptr<LoraAdapter> LoraAdapter::load(const std::filesystem::path& fold
   for (const auto& [name, tensor] : file.tensors) {
     const bool known = name.starts_with(kPrefix) && (name.ends_with(kSuffixA) || name.ends_with(kSuffixB));
     if (!known) throw InputError(weights + ": " + io::quote(name) + " is no LoRA tensor of a causal language model");
-    if (name.ends_with(kSuffixA)) {
-      names.push_back(name.substr(kPrefix.size(), name.size() - kPrefix.size() - kSuffixA.size()));
+    if (!name.ends_with(kSuffixA)) continue;
+    if (tensor.dim() != 2 || tensor.size(0) != options.rank) {  // before anything of that rank is made
+      throw InputError(weights + ": " + io::quote(name) + " expected " + std::to_string(options.rank) +
+                       " rows, 'r' of " + source + ", got " + io::shape_text(tensor.sizes()));
+    }
+    names.push_back(name.substr(kPrefix.size(), name.size() - kPrefix.size() - kSuffixA.size()));
+    if (names.back() == kHead) {
+      throw InputError(weights + ": " + io::quote(name) + " adapts the output head, which is not read here");
     }
   }
   // make_shared cannot reach the private constructor.

@@ -74,11 +74,15 @@ class ArchitectureKeys {
 // published models share are tried; others are refused.
 RopeOptions rope_with_factors(RopeOptions rope, const torch::Tensor& factors, std::int64_t head_dim,
                               const std::string& source) {
+  // Before frequencies of that width are made: it is only a number in the file.
+  if (head_dim < 2 || factors.dim() != 1 || factors.numel() != head_dim / 2) {
+    throw InputError(source + ": 'rope_freqs.weight' has " + io::shape_text(factors.sizes()) +
+                     ", expected half of the head's width, " + std::to_string(head_dim));
+  }
   rope.scaling = RopeScaling::kLlama3;
-  rope.factor = factors.numel() == 0 ? 1 : factors.max().item<double>();
+  rope.factor = factors.max().item<double>();
   const auto plain = rotary_frequencies({.theta = rope.theta}, head_dim);
-  const bool fits = factors.sizes() == plain.sizes() && rope.factor > 0 &&
-                    (plain / rotary_frequencies(rope, head_dim)).allclose(factors, 1e-3);
+  const bool fits = rope.factor > 0 && (plain / rotary_frequencies(rope, head_dim)).allclose(factors, 1e-3);
   if (!fits) throw InputError(source + ": the factors of 'rope_freqs.weight' are not those of a llama3 scaling");
   return rope;
 }

@@ -25,26 +25,6 @@ struct Active {
   bool is_new = true;  // those are the prompt
 };
 
-void check_prompts(const TransformerOptions& model, std::span<const Ids> prompts, std::int64_t prefix,
-                   const SamplingOptions& options) {
-  for (std::size_t i = 0; i < prompts.size(); ++i) {
-    if (prompts[i].empty()) {
-      throw InputError(c10::str("[language.generate] prompt ", i, " is empty; begin with the model's first token"));
-    }
-    for (const std::int64_t id : prompts[i]) {
-      if (id >= 0 && id < model.vocab_size) continue;
-      throw InputError(c10::str("[language.generate] token id ", id, " of prompt ", i,
-                                " is outside the model's vocabulary of ", model.vocab_size));
-    }
-    const auto size = static_cast<std::int64_t>(prompts[i].size()) + prefix;
-    if (options.max_new_tokens > model.max_positions - size) {
-      throw InputError(c10::str("[language.generate] prompt ", i, " has ", size, " tokens",
-                                prefix ? ", the prefix included" : "", "; with max_new_tokens ", options.max_new_tokens,
-                                " it passes the model's ", model.max_positions, " positions; shorten one of them"));
-    }
-  }
-}
-
 class Generation {
  public:
   Generation(const InferenceEngine& engine, std::span<const Ids> prompts, const SamplingOptions& options,
@@ -171,6 +151,26 @@ class Generation {
 };
 
 }  // namespace
+
+void check_prompts(const TransformerOptions& model, std::span<const Ids> prompts, std::int64_t prefix,
+                   const SamplingOptions& options) {
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    if (prompts[i].empty()) {
+      throw InputError(c10::str("[language.generate] prompt ", i, " is empty; begin with the model's first token"));
+    }
+    for (const std::int64_t id : prompts[i]) {
+      if (id >= 0 && id < model.vocab_size) continue;
+      throw InputError(c10::str("[language.generate] token id ", id, " of prompt ", i,
+                                " is outside the model's vocabulary of ", model.vocab_size));
+    }
+    const auto size = static_cast<std::int64_t>(prompts[i].size()) + prefix;
+    if (options.max_new_tokens > model.max_positions - size) {
+      throw InputError(c10::str("[language.generate] prompt ", i, " has ", size, " tokens",
+                                prefix ? ", the prefix included" : "", "; with max_new_tokens ", options.max_new_tokens,
+                                " it passes the model's ", model.max_positions, " positions; shorten one of them"));
+    }
+  }
+}
 
 std::vector<std::int64_t> stop_ids_of(const TransformerOptions& model, const SamplingOptions& options) {
   Ids ids = options.stop_ids;

@@ -51,6 +51,11 @@ struct GenerateContext {
   Progress* progress = nullptr;                                           // counts finished sequences
 };
 
+// Throws InputError for an empty prompt, an id outside the model's vocabulary, and a prompt behind which (and behind a
+// `prefix` of so many entries) max_new_tokens do not fit.
+void check_prompts(const TransformerOptions& model, std::span<const std::vector<std::int64_t>> prompts,
+                   std::int64_t prefix, const SamplingOptions& options);
+
 // Samples behind every prompt (token ids, at least one each) until a stop id (of the options or the model's own), a
 // stop string, a loop, or max_new_tokens. A finished sequence leaves the batch at once and the next prompt takes its
 // place; equal prompts that start together are computed once.

@@ -94,7 +94,7 @@ GgufVocabulary read_gguf_vocabulary(const io::GgufFile& file) {
   vocabulary.eos = file.integer("tokenizer.ggml.eos_token_id");
   vocabulary.pad = file.integer("tokenizer.ggml.padding_token_id");
   vocabulary.chat_template = file.text("tokenizer.chat_template");
-  vocabulary.add_bos = file.flag("tokenizer.ggml.add_bos_token").value_or(false);
+  vocabulary.add_bos = file.flag("tokenizer.ggml.add_bos_token");
   return vocabulary;
 }
 
@@ -118,7 +118,9 @@ Tokenizer tokenizer_from_gguf(const GgufVocabulary& vocabulary, const std::strin
   parts.eos = vocabulary.eos;
   parts.pad = vocabulary.pad;
   parts.chat_template = vocabulary.chat_template;
-  if (vocabulary.add_bos) {
+  // Llama 3 files may leave the flag out: llama.cpp begins their texts with the token all the same (llama-vocab.cpp).
+  const bool adds_bos = parts.pre_tokenizer == PreTokenizer::kLlama3 && vocabulary.bos;
+  if (vocabulary.add_bos.value_or(adds_bos)) {
     if (!vocabulary.bos) fail_gguf(source, "add_bos_token is set, but there is no bos_token_id");
     parts.prefix = {*vocabulary.bos};
   }

@@ -19,7 +19,7 @@ struct GgufVocabulary {
   std::vector<std::int32_t> token_types;      // tokenizer.ggml.token_type; empty: all are normal
   std::optional<std::int64_t> bos, eos, pad;  // tokenizer.ggml.{bos,eos,padding}_token_id
   std::optional<std::string> chat_template;   // tokenizer.chat_template
-  bool add_bos = false;                       // tokenizer.ggml.add_bos_token
+  std::optional<bool> add_bos;  // tokenizer.ggml.add_bos_token; missing: what the pre-tokenizer's models do
 };
 
 // The tokenizer's part of a file's metadata; keys that are missing stay empty.

@@ -22,7 +22,8 @@ struct ViewOptions {
   void visit(Field&& field) {
     field("system", system, "template of the system message; empty: the chat template's own");
     field("user", user,
-          "template of the user message, e.g. '{prompt}'; empty: the item's tokens or prompt as they are");
+          "template of the user message, e.g. '{prompt}'; empty, with 'system' and 'assistant' empty too: the item's "
+          "tokens or prompt as they are");
     field("assistant", assistant, "template of what stands before the completion in the assistant's turn");
     field("chat", chat, "put the messages into the model's chat template; false: system, user and assistant in a row");
     field("fallback_to_prompt", fallback_to_prompt,

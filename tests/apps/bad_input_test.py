@@ -3,10 +3,13 @@ import json
 import os
 import pathlib
 import pickle
+import signal
 import struct
+import subprocess
 import tempfile
+import time
 
-from tiny_world import World, drystill
+from tiny_world import PROGRAM, World, drystill
 
 GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "golden" / "io"
 
@@ -37,6 +40,50 @@ def renamed(data, old, new):
     header[new] = header.pop(old)
     text = json.dumps(header).encode()
     return struct.pack("<Q", len(text)) + text + data[begin:]
+
+
+def check_output(folder):
+    """Standard output that is full, and texts that look like something else or would drive a terminal."""
+    for arguments in (["list", "models"], ["--help"]):
+        with open("/dev/full", "w") as full:
+            result = subprocess.run([PROGRAM, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        expect(f"{arguments} to a full disk", result, 1, "standard output", "No space left on device")
+    hostile = folder / "hostile.safetensors"
+    header = json.dumps({"__metadata__": {"a\nb": "\x1b[2J"}, "w\x1b]0;x\x07\n": {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]}})
+    hostile.write_bytes(struct.pack("<Q", len(header)) + header.encode())
+    shown = drystill("inspect", hostile)
+    expect("inspect hostile names", shown, 0)
+    if not (shown.stdout.replace("\n", "").isprintable() and r"w\x1b]0;x\x07\x0a" in shown.stdout and r"a\x0ab" in shown.stdout):
+        failures.append(f"inspect hostile names: {shown.stdout!r}")
+
+
+def check_names(world, folder):
+    """Texts of a result stay texts, and a run has a name that can be written down."""
+    (folder / "5").write_text(world.config.read_text())
+    checked = json.loads(drystill("config", "check", "5", "--json", cwd=folder).stdout)
+    odd = os.fsencode(folder) + b"/caf\xe9.yaml"
+    pathlib.Path(os.fsdecode(odd)).write_text(world.config.read_text())
+    plan = json.loads(subprocess.run([PROGRAM, "distill", odd, "--dry-run", "--json", "-q"], capture_output=True, timeout=60).stdout)
+    if checked["config"] != "5" or plan["run"] != "runs/caf\uFFFD" or plan["steps"] != 60:
+        failures.append(f"texts and numbers in JSON: {checked} {plan}")
+    variable = world.write("variable.yaml", "name: ${env:DRYSTILL_TEST_NAME}\n" + world.config.read_text())
+    result = drystill("config", "check", variable, env=os.environb | {b"DRYSTILL_TEST_NAME": b"caf\xe9"})
+    expect("a variable that is no text", result, 2, "variable.yaml:1:7", "'DRYSTILL_TEST_NAME' holds a byte that is not UTF-8")
+
+
+def check_first_error_wins(world, folder):
+    """Where not even the outcome can be written, the program still says what happened first."""
+    run = folder / "unwritable"
+    process = subprocess.Popen([PROGRAM, "distill", world.config, "--out", run, "-q", "--set", "loop.epochs=1000000"],
+                               stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and not any((run / "checkpoints").glob("*")):
+        time.sleep(0.01)
+    (run / "status.json").rename(run / "before.json")
+    (run / "status.json").mkdir()
+    process.send_signal(signal.SIGTERM)
+    error = process.communicate(timeout=60)[1]
+    if process.returncode != 128 + signal.SIGTERM or not ("warning: status.json" in error and "go on with --resume" in error):
+        failures.append(f"the first error wins: exit {process.returncode}: {error}")
 
 
 def main():
@@ -123,6 +170,10 @@ def main():
         (bad / "tokenizer.json").write_text('{"model": {"type": "Unigram"}}')
         expect("another kind of tokenizer", drystill("tokenize", bad, "--text", "-"), 3, "Unigram")
         expect("no text", drystill("tokenize", bad, "--text", folder / "none.txt"), 3, "none.txt")
+
+        check_output(folder)
+        check_names(world, folder)
+        check_first_error_wins(world, folder)
 
         # A run is never written over, and divergence is caught.
         done = folder / "done"

@@ -55,6 +55,21 @@ TEST(Interpolate, Environment) {
                                      "${env:DRYSTILL_TEST_NONE,default})"});
 }
 
+TEST(Interpolate, AVariableThatIsNoTextIsRefused) {
+  const std::pair<const char*, const char*> cases[] = {{"caf\xE9", "a byte that is not UTF-8"},
+                                                       {"cut \xE2\x82", "a byte that is not UTF-8"},
+                                                       {"\x1b[2J", "a control character"},
+                                                       {"value\r", "a control character"}};
+  for (const auto& [value, fault] : cases) {
+    ASSERT_EQ(setenv("DRYSTILL_TEST_VALUE", value, 1), 0);
+    EXPECT_EQ(expand("a: 1\nb: x${env:DRYSTILL_TEST_VALUE}\n").errors,
+              std::vector<std::string>{"x.yaml:2:4: the environment variable 'DRYSTILL_TEST_VALUE' holds " +
+                                       std::string(fault) + ", expected UTF-8 text; set it to such a text"});
+  }
+  ASSERT_EQ(setenv("DRYSTILL_TEST_VALUE", "\tcaf\xC3\xA9\n\tbar", 1), 0);
+  EXPECT_TRUE(expand("a: ${env:DRYSTILL_TEST_VALUE}\n").errors.empty());
+}
+
 TEST(Interpolate, AnUnsetVariableSaysWhatTheFileSaysOfIt) {
   ASSERT_EQ(setenv("DRYSTILL_TEST_VALUE", "7", 1), 0);
   ASSERT_EQ(unsetenv("DRYSTILL_TEST_NONE"), 0);

@@ -19,6 +19,13 @@ Sample read(const std::string& text) {
   return sample;
 }
 
+void satisfy_rules(OptimizerOptions& optimizer) {
+  if (auto* sgd = std::get_if<SgdOptions>(&optimizer)) sgd->nesterov = sgd->nesterov && sgd->momentum > 0;
+  if (auto* adam = std::get_if<AdamOptions>(&optimizer)) {
+    for (double* decay : {&adam->beta1, &adam->beta2}) *decay = std::min(*decay, 0.999);
+  }
+}
+
 // Random options that satisfy the rules over several fields.
 Sample random_sample(std::uint64_t seed) {
   std::mt19937_64 random(seed);
@@ -28,6 +35,9 @@ Sample random_sample(std::uint64_t seed) {
   if (sample.second_ramp && sample.second_ramp->begin > sample.second_ramp->end) {
     std::swap(sample.second_ramp->begin, sample.second_ramp->end);
   }
+  satisfy_rules(sample.optimizer);
+  if (sample.fine_tuning) satisfy_rules(*sample.fine_tuning);
+  for (auto& stage : sample.stages) satisfy_rules(stage.optimizer);
   return sample;
 }
 

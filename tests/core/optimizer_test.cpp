@@ -111,6 +111,14 @@ TEST(Optimizer, RefusesTheStateOfAnotherModel) {
   EXPECT_THROW(large.load(StateReader(state)), InputError);
 }
 
+TEST(OptimizerOptions, NameWhatHasNoEffect) {
+  EXPECT_EQ((SgdOptions{.momentum = 0, .nesterov = true}).problems().size(), 1U);
+  EXPECT_TRUE((SgdOptions{.momentum = 0.5, .nesterov = true}).problems().empty());
+  EXPECT_EQ((AdamOptions{.beta1 = 1}).problems().front().field, "beta1");
+  EXPECT_EQ((AdamOptions{.beta2 = 1}).problems().front().field, "beta2");
+  EXPECT_TRUE(AdamOptions{}.problems().empty());
+}
+
 TEST(Optimizer, DoesNothingWithoutGradients) {
   const auto parameter = torch::ones({2}).requires_grad_();
   Optimizer optimizer({parameter}, AdamOptions{});

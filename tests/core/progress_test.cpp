@@ -110,6 +110,24 @@ TEST_F(ProgressTest, MessagesDoNotTearTheBar) {
   EXPECT_NE(shown().find("50%"), std::string::npos);
 }
 
+TEST_F(ProgressTest, AnUnfinishedBarEndsItsLine) {
+  const auto lines_left = [&](ProgressStyle style, bool draws) {
+    stream_.str("");
+    auto progress = make(style);
+    progress->start(10);
+    now_ += 1;
+    if (draws) progress->update(5, {});
+    const std::size_t before = count("\n");
+    progress.reset();
+    return count("\n") - before;
+  };
+  EXPECT_EQ(lines_left({.terminal = true, .width = 80}, true), 1u) << shown();
+  EXPECT_TRUE(shown().ends_with("\n"));
+  EXPECT_EQ(lines_left({.terminal = true, .width = 80}, false), 0u) << shown();
+  EXPECT_EQ(lines_left({.quiet = true, .terminal = true}, true), 0u) << shown();
+  EXPECT_EQ(lines_left({.terminal = false}, true), 0u) << shown();
+}
+
 TEST_F(ProgressTest, QuietShowsMessagesOnly) {
   for (const bool terminal : {false, true}) {
     stream_.str("");

@@ -79,5 +79,17 @@ TEST(ReplayBank, RefusesASavedBankOfAnotherSize) {
   EXPECT_THROW(small.load(StateReader(state, "bank."), torch::kCPU), InputError);
 }
 
+TEST(ReplayBank, RefusesASavedBankThatIsDamaged) {
+  ReplayBank bank({.capacity = 4});
+  bank.insert(numbered(0, 3), torch::ones({3}));
+  for (const char* name : {"bank.samples", "bank.weights"}) {
+    State state;
+    bank.save(StateWriter(state, "bank."));
+    state.tensors[name] = torch::ones({});
+    ReplayBank copy({.capacity = 4});
+    EXPECT_THROW(copy.load(StateReader(state, "bank."), torch::kCPU), InputError) << name;
+  }
+}
+
 }  // namespace
 }  // namespace drystill::curriculum

@@ -11,17 +11,17 @@ using Indices = std::vector<std::int64_t>;
 
 TEST(Ramp, IsStraightBetweenBeginAndEnd) {
   const Ramp ramp{.from = 1, .to = 3, .begin = 0.2, .end = 0.6};
-  EXPECT_DOUBLE_EQ(ramp_value(ramp, 0), 1);
-  EXPECT_DOUBLE_EQ(ramp_value(ramp, 0.2), 1);
-  EXPECT_DOUBLE_EQ(ramp_value(ramp, 0.4), 2);
-  EXPECT_DOUBLE_EQ(ramp_value(ramp, 0.6), 3);
-  EXPECT_DOUBLE_EQ(ramp_value(ramp, 1), 3);
+  EXPECT_DOUBLE_EQ(ramp.at(0), 1);
+  EXPECT_DOUBLE_EQ(ramp.at(0.2), 1);
+  EXPECT_DOUBLE_EQ(ramp.at(0.4), 2);
+  EXPECT_DOUBLE_EQ(ramp.at(0.6), 3);
+  EXPECT_DOUBLE_EQ(ramp.at(1), 3);
 }
 
 TEST(Ramp, OfNoLengthIsAStep) {
   const Ramp ramp{.from = 1, .to = 3, .begin = 0.5, .end = 0.5};
-  EXPECT_DOUBLE_EQ(ramp_value(ramp, 0.49), 1);
-  EXPECT_DOUBLE_EQ(ramp_value(ramp, 0.5), 3);
+  EXPECT_DOUBLE_EQ(ramp.at(0.49), 1);
+  EXPECT_DOUBLE_EQ(ramp.at(0.5), 3);
 }
 
 TEST(RolloutRamps, DefaultsChangeNothing) {
@@ -50,6 +50,17 @@ TEST(SelectWindow, KeepsAtLeastOneAndPutsNanLast) {
   EXPECT_EQ(select_window({2, 1, 3}, {.window_low = 1, .window_high = 1}), Indices{2});
   EXPECT_EQ(select_window({std::nan(""), 1, 2}, {}), (Indices{1, 2, 0}));
   EXPECT_EQ(select_window({1, 1, 1}, {}), (Indices{0, 1, 2}));
+}
+
+TEST(RolloutRamps, RefusesWindowsThatAreEmptyOnTheWay) {
+  RolloutRampOptions options{.window_low = {.from = 0, .to = 0.5, .end = 0.1},
+                             .window_high = {.from = 0.4, .to = 1, .begin = 0.9},
+                             .length = {},
+                             .temperature = {}};
+  ASSERT_EQ(options.problems().size(), 1U);
+  EXPECT_EQ(options.problems()[0].field, "window_low");
+  options.window_high.from = 0.6;
+  EXPECT_TRUE(options.problems().empty());
 }
 
 TEST(RolloutRamps, RefusesEmptyWindows) {

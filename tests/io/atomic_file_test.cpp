@@ -1,9 +1,17 @@
 #include "io/atomic_file.h"
 
+#include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <csignal>
+#include <cstring>
+#include <thread>
 
 #include "io/safetensors.h"
 #include "tests/io/test_files.h"
@@ -78,6 +86,52 @@ TEST(AtomicFile, WritesThroughASymbolicLink) {
   write_file(folder / "link", "new");
   EXPECT_TRUE(std::filesystem::is_symlink(folder / "link"));
   EXPECT_EQ(read_bytes(folder / "target"), "new");
+}
+
+TEST(AtomicFile, WritesIntoAPipe) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
+  std::filesystem::create_symlink("pipe", folder / "link");
+  for (const char* name : {"pipe", "link"}) {
+    std::string received;
+    std::thread reader([&] { received = read_bytes(folder / "pipe"); });
+    write_file(folder / name, "hello");
+    reader.join();
+    EXPECT_EQ(received, "hello");
+    EXPECT_TRUE(std::filesystem::is_fifo(folder / "pipe"));
+    EXPECT_TRUE(std::filesystem::is_symlink(folder / "link"));
+  }
+  EXPECT_EQ(files_in(folder.path()), 2U);
+}
+
+// As /dev/stdout is in `drystill report RUN -o /dev/stdout | less`.
+TEST(AtomicFile, WritesIntoAPipeWithoutAPath) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe(ends.data()), 0);
+  write_file("/proc/self/fd/" + std::to_string(ends[1]), "hello");
+  std::array<char, 16> buffer{};
+  EXPECT_EQ(::read(ends[0], buffer.data(), buffer.size()), 5);
+  EXPECT_STREQ(buffer.data(), "hello");
+  ::close(ends[0]);
+  ::close(ends[1]);
+}
+
+TEST(AtomicFile, SaysWhyADeviceOrASocketDoesNotTakeIt) {
+  EXPECT_NO_THROW(write_file("/dev/null", "hello"));
+  EXPECT_TRUE(std::filesystem::is_character_file("/dev/null"));
+  EXPECT_NE(run_error([] { write_file("/dev/full", "hello"); }).find("'/dev/full': No space left"), std::string::npos);
+
+  const TemporaryFolder folder;
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  const std::string name = (folder / "s").string();
+  ASSERT_LT(name.size(), sizeof address.sun_path);
+  std::strcpy(address.sun_path, name.c_str());
+  const int socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ASSERT_EQ(::bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  EXPECT_NE(run_error([&] { write_file(folder / "s", "hello"); }).find("name a file"), std::string::npos);
+  EXPECT_TRUE(std::filesystem::is_socket(folder / "s"));
+  ::close(socket);
 }
 
 TEST(AtomicFile, LeavesTheOldFileWhenTheDiskIsFull) {

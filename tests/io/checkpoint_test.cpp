@@ -112,6 +112,20 @@ TEST(Checkpoint, LatestIsTheNewestUndamagedOne) {
   EXPECT_EQ(*latest_checkpoint(folder.path()), folder / "step_00000009");
 }
 
+// A run must not begin anew over checkpoints that are there.
+TEST(Checkpoint, SaysWhyNoneCanBeUsed) {
+  const TemporaryFolder folder;
+  for (const int step : {1, 2}) save_checkpoint(folder.path(), step, state_of(step));
+  std::vector<std::string> told;
+  const auto listen = [&](const std::string& why) { told.push_back(why); };
+  damage(folder / "step_00000002" / "state.safetensors");
+  EXPECT_EQ(*latest_checkpoint(folder.path(), listen), folder / "step_00000001");
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_NE(told[0].find("step_00000002"), std::string::npos) << told[0];
+  write_bytes(folder / "step_00000001" / "manifest.json", R"({"schema":2})");
+  EXPECT_NE(input_error([&] { latest_checkpoint(folder.path()); }).find("step_00000002"), std::string::npos);
+}
+
 // The three states that a kill between the renames of a replacement can leave.
 TEST(Checkpoint, FindsTheReplacedOneAfterAKillBetweenRenames) {
   const TemporaryFolder folder;

@@ -200,6 +200,9 @@ TEST_F(Gguf, RefusesWrongMetadata) {
     const std::string huge = GgufBytes().pair("k", kArray, array(type, std::uint64_t{1} << 61)).bytes();
     expect_refusal(huge, "metadata 'k' claims 2305843009213693952 values");
   }
+  constexpr std::uint64_t kMany = (1 << 24) + 1;  // a byte each in the file, but eight or more in memory
+  expect_refusal(GgufBytes().pair("k", kArray, array(kBool, kMany) + std::string(kMany, '\0')).bytes(),
+                 "more than 16777216 array values");
   expect_refusal(GgufBytes().pair("k", kArray, array(kArray, 1) + array(kBool, 0)).bytes(), "array of arrays");
   expect_refusal(GgufBytes().pair("k", kArray, array(99, 0)).bytes(), "unknown type 99");
   for (const std::uint64_t alignment : {0, 3}) {

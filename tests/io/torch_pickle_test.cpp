@@ -91,6 +91,12 @@ TEST(TorchPickle, RefusesPythonObjectsByName) {
   EXPECT_NE(module.find("state_dict()"), std::string::npos) << module;
 }
 
+TEST(TorchPickle, RefusesAStorageOfTwoSizes) {
+  const auto path = golden("two_sizes.pth");
+  EXPECT_NE(input_error([&] { read_torch(path); }).find("two sizes"), std::string::npos);
+  EXPECT_NE(input_error([&] { describe_torch(path); }).find("two sizes"), std::string::npos);
+}
+
 TEST(TorchPickle, RefusesWhatIsNoStateDict) {
   const auto message = input_error([] { read_torch(golden("no_state_dict.pth")); });
   EXPECT_NE(message.find("got 'epoch', 'weights'"), std::string::npos) << message;

@@ -73,6 +73,15 @@ TEST_F(ReportTest, SeedsAreRepetitions) {
   EXPECT_NEAR(json[0]["± sd"].get<double>(), std::sqrt(0.02), 1e-12);
 }
 
+TEST_F(ReportTest, ARepetitionMayHaveAnotherNameAndMachine) {
+  const auto table = seed_table({make_run("a", "name: a\nseed: 0\ndevice: cpu\nthreads: 1\nx: {name: 1}\n", 0.5),
+                                 make_run("b", "name: b\nseed: 1\ndevice: auto\nthreads: 0\nx: {name: 1}\n", 0.7),
+                                 make_run("c", "name: c\nseed: 1\ndevice: auto\nthreads: 0\nx: {name: 2}\n", 0.1)});
+  const auto json = nlohmann::json::parse(table.to_json());
+  ASSERT_EQ(json.size(), 1u);
+  EXPECT_EQ(json[0]["runs"], "a, b");
+}
+
 TEST_F(ReportTest, HtmlIsOnePageThatNeedsNothing) {
   const auto html = html_report({make_run("a", "seed: 0\nname: <script>alert(1)</script>\n", 0.5),
                                  make_run("b<i>", "seed: 1\nname: \"]]>\"\n", 0.7)});

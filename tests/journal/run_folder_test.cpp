@@ -1,14 +1,18 @@
 #include "journal/run_folder.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "core/error.h"
 #include "journal/environment.h"
@@ -135,6 +139,20 @@ TEST(RunFolder, IsForOneProcess) {
   }
   EXPECT_FALSE(is_in_use(base / "a"));
   EXPECT_NO_THROW(RunFolder::resume(base / "a", facts()));
+}
+
+// `is_in_use` holds the lock while it looks.
+TEST(RunFolder, AReadersMomentIsWaitedFor) {
+  const testing::TemporaryFolder base;
+  { RunFolder::create(base / "a", OnExists::kError, facts()); }
+  const int reader = ::open((base / "a/.lock").c_str(), O_RDONLY | O_CLOEXEC);
+  ASSERT_EQ(::flock(reader, LOCK_SH | LOCK_NB), 0);
+  std::thread leaving([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    ::close(reader);
+  });
+  EXPECT_NO_THROW(RunFolder::resume(base / "a", facts()));
+  leaving.join();
 }
 
 TEST(RunFolder, AKilledProcessLeavesNoLock) {

@@ -25,6 +25,17 @@ TEST(Table, Text) {
             "é        7         -\n");
 }
 
+TEST(Table, TextHoldsNothingThatATerminalObeys) {
+  Table table({{.name = "na\nme"}});
+  table.add_row(
+      {"a\x1b[2Jb\xC2\x9B"
+       "c\r\n\x7f é"});
+  EXPECT_EQ(table.to_text(),
+            "na\\x0ame\n"
+            "--------------------------------\n"
+            "a\\x1b[2Jb\\xc2\\x9bc\\x0d\\x0a\\x7f é\n");
+}
+
 TEST(Table, Markdown) {
   EXPECT_EQ(sample().to_markdown(),
             "| run | steps | accuracy |\n"

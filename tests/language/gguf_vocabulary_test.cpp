@@ -72,6 +72,20 @@ TEST(GgufVocabulary, TakesIdsAndTemplate) {
   EXPECT_EQ(tokenizer.chat_template(), "x");
 }
 
+// llama.cpp begins the texts of Llama 3 so where the file does not say; those of others not.
+TEST(GgufVocabulary, Llama3BeginsItsTextsUnlessToldOtherwise) {
+  GgufVocabulary vocabulary = gguf_of("llama3", "llama-bpe");
+  const auto first = [&] { return tokenizer_from_gguf(vocabulary, "a").encode("a", {.add_special = true}).front(); };
+  const auto without = first();
+  vocabulary.bos = 902;
+  EXPECT_EQ(first(), 902);
+  vocabulary.add_bos = false;
+  EXPECT_EQ(first(), without);
+  GgufVocabulary gpt2 = gguf_of("gpt2", "gpt-2");
+  gpt2.bos = 5;
+  EXPECT_NE(tokenizer_from_gguf(gpt2, "a").encode("a", {.add_special = true}).front(), 5);
+}
+
 void expect_gguf_refused(const std::function<void(GgufVocabulary&)>& change, const std::string& words) {
   GgufVocabulary vocabulary = gguf_of("gpt2", "gpt-2");
   change(vocabulary);

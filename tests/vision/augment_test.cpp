@@ -15,6 +15,7 @@
 #include "core/error.h"
 #include "core/seeds.h"
 #include "tests/support/gradient_check.h"
+#include "vision/options.h"
 
 namespace drystill::vision {
 namespace {
@@ -181,6 +182,16 @@ TEST(NormaliserTest, RefusesConstantsThatCannotBe) {
   EXPECT_THROW(Normaliser({0.5}, {0.5, 0.5}), ConfigError);
   EXPECT_THROW(Normaliser({}, {}), ConfigError);
   EXPECT_THROW(Normaliser({0.5}, {0.}), ConfigError);
+}
+
+TEST(NormaliserTest, ConstantsLeftEmptyChangeNothing) {
+  ImageSpec image;
+  image.channels = 2;
+  const Normaliser normalise(image.means(), image.deviations());
+  const auto images = at::rand({3, 2, 4, 4});
+  EXPECT_TRUE(at::equal(normalise(images), images));
+  image.mean = {0.5, 0.25};
+  EXPECT_EQ(image.means(), image.mean);
 }
 
 }  // namespace

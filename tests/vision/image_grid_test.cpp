@@ -63,6 +63,12 @@ TEST(ImageGridTest, ColoursStayInOrder) {
   EXPECT_TRUE(at::equal(grid.select(1, 60).select(1, 60), at::tensor({200, 100, 50}).to(torch::kByte)));
 }
 
+TEST(ImageGridTest, OfOtherChannelsTheFirstAreDrawn) {
+  const auto images = at::rand({2, 5, 4, 4});
+  EXPECT_TRUE(at::equal(draw_grid(images, {}), draw_grid(images.narrow(1, 0, 3), {})));
+  EXPECT_TRUE(at::equal(draw_grid(images.narrow(1, 0, 2), {}), draw_grid(images.narrow(1, 0, 1), {})));
+}
+
 TEST(ImageGridTest, IsNearlySquareOrAsWideAsTold) {
   const auto images = at::zeros({7, 1, 28, 28}, torch::kByte);
   EXPECT_EQ(draw_grid(images, {}).sizes(), (std::vector<std::int64_t>{3, 3 * 124 + 12, 3 * 124 + 12}));

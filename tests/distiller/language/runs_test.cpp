@@ -305,6 +305,22 @@ TEST_F(LanguageRuns, RecordsAreLinesOfTokens) {
   EXPECT_THROW(synthesize(options(), "records", 5, 0), InputError);
 }
 
+// The teacher writes behind the bare prompt and then sees a sibling: the states that it wrote from are of another
+// prompt. A bank, which brings nothing back in one step, switches them off.
+TEST_F(LanguageRuns, ASiblingReachesTheTeacherThatWrote) {
+  texts_ = {"{\"prompt\": \"1+1\"}\n{\"prompt\": \"2+2\"}\n"};
+  auto grouped = options();
+  grouped.run.loop = {.epochs = 1, .epoch_steps = 1, .log_every = 1};
+  grouped.rollout.prompts = generator::FilePrompts{"sums.jsonl"};
+  grouped.rollout.group = 2;
+  grouped.rollout.verifier = generator::RegexVerifier{.pattern = "^"};
+  grouped.teacher_view = {.user = "{prompt} as in {sibling}", .fallback_to_prompt = true};
+  auto with_bank = grouped;
+  with_bank.replay.capacity = 16;
+  const auto found = first_weight(run(grouped, "grouped")), expected = first_weight(run(with_bank, "with_bank"));
+  EXPECT_LT((found - expected).abs().max().item<double>(), 1e-6);
+}
+
 // The bank's sequences bring the teacher's words with them; all words, so nothing changes but who computes them.
 TEST_F(LanguageRuns, TheBankRemembersTheTeachersWords) {
   auto without = options();
@@ -406,6 +422,8 @@ TEST(LanguageOptions, NameWhatDoesNotGoTogether) {
   EXPECT_EQ(field_of(bank), "replay_top_k");
   bank.loss.divergence.support = kernels::TokenSupport::kTeacherTopK;
   bank.loss.divergence.k = 50;
+  EXPECT_EQ(field_of(bank), "replay_top_k") << "there is no bank";
+  bank.replay.capacity = bank.batch;
   EXPECT_EQ(field_of(bank), "");
   bank.loss.hidden_states = HiddenStatesOptions{};
   EXPECT_EQ(field_of(bank), "replay_top_k");
@@ -425,6 +443,30 @@ TEST(LanguageOptions, NameWhatDoesNotGoTogether) {
   EXPECT_EQ(field_of(replayed), "replay") << "a constant curriculum gives every sequence the same weight";
   replayed.curriculum = curriculum::SelfPacedOptions{};
   EXPECT_EQ(field_of(replayed), "");
+
+  DistillLanguageModel paced;
+  paced.curriculum = curriculum::SelfPacedOptions{.granularity = curriculum::Granularity::kPerBatch};
+  EXPECT_EQ(field_of(paced), "curriculum");
+  paced.curriculum = curriculum::SelfPacedOptions{.adversarial = {.initial = 2}};
+  EXPECT_EQ(field_of(paced), "curriculum");
+  paced.curriculum = curriculum::SelfPacedOptions{};
+  EXPECT_EQ(field_of(paced), "");
+
+  DistillLanguageModel ramped;
+  ramped.ramps.temperature.to = 0;
+  ramped.ramps.length.from = 0.5;
+  EXPECT_EQ(field_of(ramped), "");
+  ramped.rollout.adversarial_prefix.emplace();
+  EXPECT_EQ(field_of(ramped), "ramps") << "what is drawn greedily has no gradient";
+  ramped.rollout.adversarial_prefix.reset();
+  ramped.rollout.author = generator::Author::kFixed;
+  EXPECT_EQ(field_of(ramped), "ramps") << "completions that are brought have their length";
+
+  generator::RolloutOptions seeded;
+  seeded.sampling.seed = 1;
+  EXPECT_EQ(seeded.problems().size(), 1U) << "it would be overwritten";
+  EXPECT_EQ((KvPrefixParameters{.length = 8, .frozen = 8}).problems().size(), 1U);
+  EXPECT_TRUE((KvPrefixParameters{.length = 8, .frozen = 7}).problems().empty());
 
   LanguageLossOptions nothing;
   nothing.divergence_weight = 0;

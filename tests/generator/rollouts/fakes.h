@@ -95,11 +95,13 @@ struct SourceWorld {
                                         .teacher = teacher,
                                         .open_texts = std::move(open),
                                         .completion_length = length,
-                                        .seeds = seeds});
+                                        .seeds = seeds,
+                                        .teacher_room = room});
   }
   language::PromptEncoder encoder = tiny_encoder();
   FakeActor teacher;
   SeedStreams seeds;
+  std::int64_t room = 100000;  // tokens that fit the teacher
 };
 
 }  // namespace drystill::generator::testing

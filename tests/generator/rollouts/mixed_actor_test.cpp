@@ -62,6 +62,16 @@ TEST(LanguageMixedActor, WeighsEveryTokenByStudentOverMixture) {
   }
 }
 
+// What is cut off is not drawn: with one word left it is certain, and its weight the student's probability.
+TEST(LanguageMixedActor, WeighsByTheMixtureThatWasSampled) {
+  World world;
+  for (const auto& one : world.write({.max_new_tokens = 4, .top_k = 1, .seed = 5})) {
+    for (std::size_t t = 0; t < one.importance.size(); ++t) {
+      EXPECT_NEAR(one.importance[t], std::exp(one.written.log_probabilities[t]), 1e-6);
+    }
+  }
+}
+
 // Many first tokens of one pair of prompts: their frequencies are the mixture's, and weighted by their importance the
 // student's.
 TEST(LanguageMixedActor, SamplesTheMixture) {

@@ -32,7 +32,7 @@ torch::Tensor distribution(const Models& models, const Tokens& text, double shar
 
 TEST(MixtureActor, OfOneModelWritesWhatTheModelWrites) {
   const Models models;
-  MixtureActor mixture(language::alone(*models.a), models.encoder);
+  MixtureActor mixture(language::alone(*models.a), models.encoder, 64);
   LanguageActor alone(*models.a, models.encoder);
   for (const double temperature : {0.0, 0.7}) {
     const language::SamplingOptions options{.max_new_tokens = 12, .temperature = temperature, .seed = 3};
@@ -50,7 +50,8 @@ TEST(MixtureActor, OfOneModelWritesWhatTheModelWrites) {
 TEST(MixtureActor, SamplesTheMean) {
   const Models models;
   for (const auto mean : {language::MixtureMean::kProbabilities, language::MixtureMean::kLogProbabilities}) {
-    MixtureActor actor({.models = {models.a.get(), models.b.get()}, .shares = {1, 3}, .mean = mean}, models.encoder);
+    MixtureActor actor({.models = {models.a.get(), models.b.get()}, .shares = {1, 3}, .mean = mean}, models.encoder,
+                       64);
     const auto written = actor.write(kPrompts, {.max_new_tokens = 6, .seed = 5});
     for (std::size_t i = 0; i < kPrompts.size(); ++i) {
       Tokens text = kPrompts[i];
@@ -66,15 +67,32 @@ TEST(MixtureActor, SamplesTheMean) {
   }
 }
 
+TEST(MixtureActor, WritesTheSameForAnyBatch) {
+  const Models models;
+  const language::ModelMixture mixture{.models = {models.a.get(), models.b.get()}, .shares = {1, 3}};
+  const language::SamplingOptions options{.max_new_tokens = 12, .seed = 3};
+  const auto together = MixtureActor(mixture, models.encoder, 64).write(kPrompts, options);
+  const auto apart = MixtureActor(mixture, models.encoder, 2).write(kPrompts, options);
+  for (std::size_t i = 0; i < kPrompts.size(); ++i) EXPECT_EQ(together[i].tokens, apart[i].tokens);
+}
+
+TEST(MixtureActor, RefusesWhatPassesTheModelsPositions) {
+  const Models models;
+  MixtureActor actor(language::alone(*models.a), models.encoder, 64);
+  const std::vector<Tokens> prompts = {Tokens(static_cast<std::size_t>(models.a->options().max_positions), 1)};
+  EXPECT_THROW(actor.write(prompts, {.max_new_tokens = 1}), InputError);
+  EXPECT_THROW(actor.write(std::vector<Tokens>{{}}, {.max_new_tokens = 1}), InputError);
+}
+
 // A third of what these models would write has no token, or no row in the other model.
 TEST(MixtureActor, WritesNoPadding) {
   const auto a = drystill::testing::padded_tiny_language_model(1, 390);
   const auto b = drystill::testing::padded_tiny_language_model(2, 400);
   const language::PromptEncoder encoder = testing::tiny_encoder();
   const language::SamplingOptions options{.max_new_tokens = 24, .seed = 3};
-  MixtureActor mixture({.models = {a.get(), b.get()}, .shares = {1, 1}}, encoder);
+  MixtureActor mixture({.models = {a.get(), b.get()}, .shares = {1, 1}}, encoder, 64);
   LanguageActor whole(*a, encoder), fewer(*a, encoder, {.words = 100});
-  MixtureActor mixture_of_fewer({.models = {a.get(), b.get()}, .shares = {1, 1}}, encoder, /*words=*/100);
+  MixtureActor mixture_of_fewer({.models = {a.get(), b.get()}, .shares = {1, 1}}, encoder, 64, /*words=*/100);
   for (const auto& [actor, words] : std::vector<std::pair<Actor*, std::int64_t>>{
            {&mixture, 259}, {&whole, 259}, {&fewer, 100}, {&mixture_of_fewer, 100}}) {
     for (const Written& written : actor->write(kPrompts, options)) {
@@ -85,7 +103,7 @@ TEST(MixtureActor, WritesNoPadding) {
 
 TEST(MixtureActor, StopsAtIdsAndTexts) {
   const Models models;
-  MixtureActor actor({.models = {models.a.get(), models.b.get()}, .shares = {1, 1}}, models.encoder);
+  MixtureActor actor({.models = {models.a.get(), models.b.get()}, .shares = {1, 1}}, models.encoder, 64);
   const language::SamplingOptions free{.max_new_tokens = 16, .seed = 1};
   const auto whole = actor.write(kPrompts, free)[0].tokens;
   ASSERT_GT(whole.size(), 4U);

@@ -105,6 +105,51 @@ TEST(PreQueryPrompts, GiveUpOnATeacherThatWritesNothing) {
   EXPECT_NE(message_of([&] { source->next(2); }).find("nothing but empty queries"), std::string::npos);
 }
 
+TEST(PreQueryPrompts, AreFewerWhereTheTeacherOftenWritesNothing) {
+  SourceWorld world([](std::int64_t n, const Tokens&) { return bytes_of(n == 0 ? "Why?" : " "); });
+  EXPECT_EQ(world.make(PreQueryPrompts{})->next(3).size(), 1U);
+}
+
+TEST(PromptSources, SayWhereTheTeacherHasNoRoom) {
+  SourceWorld world;
+  world.room = 60;
+  EXPECT_NE(message_of([&] { world.make(PreQueryPrompts{.max_tokens = 60}); }).find("'max_tokens' 60"),
+            std::string::npos);
+  EXPECT_NE(message_of([&] {
+              world.make(DialoguePrompts{.paths = {"a"}, .chunk_min = 1, .chunk_max = 30, .max_tokens = 8},
+                         texts({"some text"}));
+            }).find("'chunk_max' 30"),
+            std::string::npos);
+  world.room = 1000;
+  EXPECT_EQ(
+      world
+          .make(DialoguePrompts{.paths = {"a"}, .chunk_min = 1, .chunk_max = 30, .max_tokens = 8}, texts({"some text"}))
+          ->next(2)
+          .size(),
+      2U);
+}
+
+TEST(FilePrompts, RefuseAnOrderOfOtherRecords) {
+  SourceWorld world;
+  const auto of = [&](int records) {
+    std::string lines;
+    for (int i = 0; i < records; ++i) lines += "{\"prompt\": \"a\"}\n";
+    return world.make(FilePrompts{"records.jsonl"}, texts({lines}));
+  };
+  State state;
+  const auto saved = of(40);
+  saved->next(12);
+  saved->save(StateWriter(state, "prompts."));
+  for (const int records : {8, 41}) {
+    EXPECT_NE(message_of([&] { of(records)->load(StateReader(state, "prompts.")); }).find("40 records"),
+              std::string::npos);
+  }
+  of(40)->load(StateReader(state, "prompts."));
+  State damaged = state;
+  for (auto& [name, order] : damaged.tensors) order = order.clone().fill_(40);
+  EXPECT_NE(message_of([&] { of(40)->load(StateReader(damaged, "prompts.")); }).find("damaged"), std::string::npos);
+}
+
 TEST(RandomTokenPrompts, HoldNoSpecialToken) {
   SourceWorld world;
   std::set<std::int64_t> seen;

@@ -3,7 +3,11 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 #include "core/error.h"
+#include "io/atomic_file.h"
+#include "io/json_file.h"
 #include "tests/language/models/tiny_models.h"
 #include "tests/support/temporary_folder.h"
 
@@ -120,6 +124,27 @@ TEST(Lora, NamesATargetThatDoesNotExist) {
     FAIL();
   } catch (const ConfigError& error) {
     EXPECT_NE(std::string(error.what()).find("'c_attn'"), std::string::npos) << error.what();
+  }
+}
+
+// Losses and sampling read the head's weight without a correction.
+TEST(Lora, TheHeadIsRefused) {
+  const LoraOptions options{.rank = 2, .alpha = 4, .targets = {"lm_head"}};
+  EXPECT_THROW(LoraAdapter(golden_model("llama"), options, at::detail::createCPUGenerator(3)), ConfigError);
+}
+
+TEST(Lora, AnotherRankThanTheTensorsIsRefusedBeforeItIsMade) {
+  const TemporaryFolder folder;
+  const auto from = golden_folder("lora_llama");
+  std::filesystem::copy(from / "adapter_model.safetensors", folder / "adapter_model.safetensors");
+  auto config = io::read_json_object(from / "adapter_config.json");
+  config["r"] = 65536;
+  io::write_file(folder / "adapter_config.json", config.dump());
+  try {
+    LoraAdapter::load(folder.path(), golden_model("llama"));
+    FAIL();
+  } catch (const InputError& error) {
+    EXPECT_NE(std::string(error.what()).find("65536 rows"), std::string::npos) << error.what();
   }
 }
 
