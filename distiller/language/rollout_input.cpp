@@ -173,7 +173,7 @@ void RolloutInput::refill(std::int64_t needed, const curriculum::StagePlan& plan
 Batch RolloutInput::next(const curriculum::StagePlan& plan) {
   const std::int64_t replayed = replayed_count(options_.replay, bank_, options_.batch);
   const std::int64_t fresh = options_.batch - replayed;
-  refill(fresh, plan);
+  if (std::ssize(waiting_) < fresh) refill(fresh, plan);
 
   Batch batch;
   for (std::int64_t i = 0; i < fresh && !waiting_.empty(); ++i) {

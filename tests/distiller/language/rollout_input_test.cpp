@@ -148,6 +148,14 @@ TEST(RolloutInput, GoesThroughADrawAsOftenAsAsked) {
   EXPECT_EQ(input.tokens_written(), 16);
 }
 
+TEST(RolloutInput, DrawsNothingWhereTheBankGivesAll) {
+  SiblingWorld world({"3", "2", "4", "5"}, 4);
+  RolloutInput input({.batch = 3, .draw = 4, .replay = {.capacity = 3, .fraction = 1}}, world.rollouts,
+                     world.teacher_view, world.student_view, {}, world.seeds);
+  for (int step = 0; step < 3; ++step) EXPECT_EQ(input.next({}).sequences.size(), 3U);
+  EXPECT_EQ(world.student.calls.size(), 1U);
+}
+
 TEST(RolloutInput, ADrawThatASignalEndsBeginsAgain) {
   SiblingWorld world({"3", "2", "4", "5"}, 4);
   world.input.next({});
