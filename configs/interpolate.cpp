@@ -153,7 +153,7 @@ class Interpolator {
       check_environment(name, value);
       return escape_references(value);
     }
-    const std::string otherwise = comma == std::string::npos ? "" : argument.substr(comma + 1);
+    std::string otherwise = comma == std::string::npos ? "" : argument.substr(comma + 1);
     if (otherwise.starts_with('?')) {
       throw BadReference{"the environment variable " + in_quotes(name) + " is not set; " + otherwise.substr(1)};
     }

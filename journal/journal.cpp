@@ -63,7 +63,8 @@ struct Journal::Sinks {
   double seconds_before;  // what the run took before this process
 };
 
-Journal::Journal(const RunFolder& folder, JournalOptions options) : sinks_(std::make_unique<Sinks>(folder, options)) {}
+Journal::Journal(const RunFolder& folder, const JournalOptions& options)
+    : sinks_(std::make_unique<Sinks>(folder, options)) {}
 
 Journal::~Journal() = default;
 

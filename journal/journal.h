@@ -43,7 +43,7 @@ struct JournalOptions {
 // Throws RunError where something cannot be written.
 class Journal {
  public:
-  explicit Journal(const RunFolder& folder, JournalOptions options = {});
+  explicit Journal(const RunFolder& folder, const JournalOptions& options = {});
   ~Journal();
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;

@@ -29,10 +29,12 @@ Table without_empty_columns(const Table& table) {
     if (used || table.rows().empty()) kept.push_back(c);
   }
   std::vector<Column> columns;
+  columns.reserve(kept.size());
   for (const std::size_t c : kept) columns.push_back(table.columns()[c]);
   Table result(columns);
   for (const auto& row : table.rows()) {
     std::vector<Cell> cells;
+    cells.reserve(kept.size());
     for (const std::size_t c : kept) cells.push_back(row[c]);
     result.add_row(std::move(cells));
   }
@@ -49,7 +51,7 @@ bool is_incidental(std::string_view key) {
 std::string identity_of(const RunRecord& run) {
   std::string identity;
   for (const auto& [key, value] : flatten_config(run.config)) {
-    if (!is_incidental(key)) identity += key + "=" + value + "\n";
+    if (!is_incidental(key)) identity.append(key).append("=").append(value).append("\n");
   }
   return identity;
 }
