@@ -97,7 +97,7 @@ fs::path save_checkpoint(const fs::path& folder, std::int64_t step, const State&
   if (step < 0) throw RunError("a checkpoint needs a step of at least 0, got " + std::to_string(step));
   std::error_code error;
   fs::create_directories(folder, error);
-  const fs::path final_path = folder / folder_name(step);
+  fs::path final_path = folder / folder_name(step);
   const fs::path unfinished = with_suffix(final_path, kUnfinished);
   const fs::path replaced = with_suffix(final_path, kReplaced);
   if (!error) {

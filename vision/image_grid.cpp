@@ -39,7 +39,7 @@ cv::Mat to_mat(const torch::Tensor& image) {  // [1|3, H, W] uint8 -> BGR
 }
 
 torch::Tensor to_bytes(const torch::Tensor& images) {
-  const torch::Tensor host = images.detach().to(torch::kCPU);
+  torch::Tensor host = images.detach().to(torch::kCPU);
   if (host.scalar_type() == torch::kByte) return host;
   return host.to(torch::kFloat).nan_to_num(0).clamp(0, 1).mul(255).round().to(torch::kByte);
 }
