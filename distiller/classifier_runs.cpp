@@ -89,7 +89,7 @@ void write_samples(std::int64_t step, generator::Synthesizer& synthesizer, visio
   seeds.load(reader.part("seeds"));
   synthesizer.load(reader.part("synthesizer"));
 
-  const vision::Normaliser normalise(input.means(), input.deviations(), images.device());
+  const vision::Normaliser normalise(input, images.device());
   const auto probabilities = teacher.forward(normalise(images)).logits.to(torch::kFloat32).softmax(1);
   const auto [confidence, classes] = probabilities.max(1);
   std::vector<vision::Caption> captions;

@@ -28,7 +28,7 @@ Metrics Evaluation::metrics() const {
 
 Evaluator::Evaluator(std::shared_ptr<const vision::ImageSource> test, const vision::ImageSpec& image,
                      torch::Device device, std::int64_t batch)
-    : test_(std::move(test)), normalise_(image.means(), image.deviations(), device), device_(device), batch_(batch) {}
+    : test_(std::move(test)), normalise_(image, device), device_(device), batch_(batch) {}
 
 torch::Tensor Evaluator::logits(vision::Classifier& model) {
   torch::NoGradGuard no_grad;

@@ -8,7 +8,7 @@ LabelledSource::LabelledSource(std::shared_ptr<const vision::ImageSource> images
                                const vision::AugmentOptions& augment, std::int64_t batch, torch::Device device,
                                torch::ScalarType dtype, SeedStreams& seeds)
     : images_(std::move(images)),
-      normalise_(image.means(), image.deviations(), device),
+      normalise_(image, device),
       augment_(augment),
       batch_(batch),
       device_(device),

@@ -18,7 +18,7 @@ SyntheticSource::SyntheticSource(const SyntheticSourceOptions& options, generato
                                  SeedStreams& seeds)
     : options_(options),
       synthesizer_(synthesizer),
-      normalise_(image.means(), image.deviations(), device),
+      normalise_(image, device),
       dtype_(dtype),
       device_(device),
       augmentation_(seeds.cpu_stream("augment.student")),

@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "core/error.h"
 #include "vision/place_bytes.h"
@@ -139,20 +140,22 @@ torch::Tensor to_unit(const torch::Tensor& images, torch::ScalarType dtype, torc
   return images.to(torch::kFloat, /*non_blocking=*/false, /*copy=*/true, format).div_(255).to(dtype);
 }
 
-Normaliser::Normaliser(const std::vector<double>& mean, const std::vector<double>& deviation, torch::Device device) {
-  if (mean.empty() || mean.size() != deviation.size()) {
-    throw ConfigError("the normalisation has " + std::to_string(mean.size()) + " means and " +
-                      std::to_string(deviation.size()) + " deviations: give one of each for every channel");
-  }
-  for (const double value : deviation) {
+Normaliser::Normaliser(const ImageSpec& image, torch::Device device) {
+  const auto constants = [&](const std::vector<double>& values, double if_empty, const char* what) {
+    const auto channels = static_cast<std::size_t>(image.channels);
+    if (!values.empty() && values.size() != channels) {
+      throw ConfigError("the normalisation has " + std::to_string(values.size()) + " " + what + " for " +
+                        std::to_string(channels) + " channels: give one for every channel");
+    }
+    const auto given = values.empty() ? std::vector<double>(channels, if_empty) : values;
+    return at::tensor(given, torch::kDouble).view({-1, 1, 1}).to(device);
+  };
+  for (const double value : image.stddev) {
     if (!(value > 0))
       throw ConfigError("the normalisation has the deviation " + std::to_string(value) + ": expected more than 0");
   }
-  const auto constants = [&](const std::vector<double>& values) {
-    return at::tensor(values, torch::kDouble).view({-1, 1, 1}).to(device);
-  };
-  mean_ = constants(mean);
-  deviation_ = constants(deviation);
+  mean_ = constants(image.mean, 0, "means");
+  deviation_ = constants(image.stddev, 1, "deviations");
 }
 
 torch::Tensor Normaliser::operator()(const torch::Tensor& images) const {

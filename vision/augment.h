@@ -3,9 +3,10 @@
 #include <ATen/core/Generator.h>
 #include <torch/types.h>
 
-#include <vector>
+#include <cstdint>
 
 #include "vision/augment_options.h"
+#include "vision/options.h"
 
 namespace drystill::vision {
 
@@ -44,8 +45,9 @@ torch::Tensor to_unit(const torch::Tensor& images, torch::ScalarType dtype = tor
 // (image - mean) / deviation per channel; differentiable in the images. Holds its constants on the device of use.
 class Normaliser {
  public:
-  // One mean and one deviation a channel; throws ConfigError where their numbers differ or a deviation is not positive.
-  Normaliser(const std::vector<double>& mean, const std::vector<double>& deviation, torch::Device device = torch::kCPU);
+  // Of the image's mean and stddev, one of each a channel; what was left empty changes nothing. Throws ConfigError
+  // where there are more or fewer than channels, or a deviation is not positive.
+  explicit Normaliser(const ImageSpec& image, torch::Device device = torch::kCPU);
 
   // [N, C, H, W] 0..1 -> the same shape and dtype.
   torch::Tensor operator()(const torch::Tensor& images) const;

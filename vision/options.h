@@ -34,10 +34,6 @@ struct ImageSpec {
   }
   bool operator==(const ImageSpec&) const = default;
 
-  // One value a channel, whatever was left empty.
-  std::vector<double> means() const { return mean.empty() ? constant(0) : mean; }
-  std::vector<double> deviations() const { return stddev.empty() ? constant(1) : stddev; }
-
   std::vector<Problem> problems() const {
     std::vector<Problem> found;
     const auto fits = [](std::size_t size, std::int64_t expected) {
@@ -58,11 +54,6 @@ struct ImageSpec {
       found.push_back({"class_names", "must not repeat a name"});
     }
     return found;
-  }
-
- private:
-  std::vector<double> constant(double value) const {
-    return std::vector<double>(static_cast<std::size_t>(channels), value);
   }
 };
 

@@ -20,7 +20,7 @@ GenerativeSynthesizer::GenerativeSynthesizer(const GenerativeOptions& options, M
     : options_(options),
       models_(std::move(models)),
       objective_(options_.objective, options_.student_in_eval_mode, models_),
-      normalise_(models_.image.means(), models_.image.deviations(), models_.device),
+      normalise_(models_.image, models_.device),
       latents_(seeds.stream("generator.latent")),
       augmentation_(options_.augment.any() ? seeds.cpu_stream("augment.generator") : at::Generator()),
       network_(prepared_network(options_.network, models_, seeds)),

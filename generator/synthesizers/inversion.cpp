@@ -17,7 +17,7 @@ InversionSynthesizer::InversionSynthesizer(const InversionOptions& options, Mode
     : options_(options),
       models_(std::move(models)),
       objective_(options_.objective, options_.student_in_eval_mode, models_),
-      normalise_(models_.image.means(), models_.image.deviations(), models_.device),
+      normalise_(models_.image, models_.device),
       random_(seeds.cpu_stream("generator.inversion")) {
   if (options_.target.kind == TargetKind::kDirichlet) {
     similarity_ = class_similarity(*models_.teacher, models_.image.classes);

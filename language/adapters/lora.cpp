@@ -167,18 +167,21 @@ std::shared_ptr<LoraAdapter> LoraAdapter::load(const std::filesystem::path& fold
 
   const auto file = io::read_safetensors(folder / kWeightsFile);
   const auto weights = io::quote((folder / kWeightsFile).string());
+  const auto refused = [&](const std::string& name, const std::string& why) {
+    return InputError(weights + ": " + io::quote(name) + " " + why);
+  };
   std::vector<std::string> names;
   for (const auto& [name, tensor] : file.tensors) {
     const bool known = name.starts_with(kPrefix) && (name.ends_with(kSuffixA) || name.ends_with(kSuffixB));
-    if (!known) throw InputError(weights + ": " + io::quote(name) + " is no LoRA tensor of a causal language model");
+    if (!known) throw refused(name, "is no LoRA tensor of a causal language model");
     if (!name.ends_with(kSuffixA)) continue;
     if (tensor.dim() != 2 || tensor.size(0) != options.rank) {  // before anything of that rank is made
-      throw InputError(weights + ": " + io::quote(name) + " expected " + std::to_string(options.rank) +
-                       " rows, 'r' of " + source + ", got " + io::shape_text(tensor.sizes()));
+      throw refused(name, "expected " + std::to_string(options.rank) + " rows, 'r' of " + source + ", got " +
+                              io::shape_text(tensor.sizes()));
     }
     names.push_back(name.substr(kPrefix.size(), name.size() - kPrefix.size() - kSuffixA.size()));
     if (names.back() == kHead) {
-      throw InputError(weights + ": " + io::quote(name) + " adapts the output head, which is not read here");
+      throw refused(name, "adapts the output head, which is not read here");
     }
   }
   // make_shared cannot reach the private constructor.

@@ -12,6 +12,10 @@
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <utility>
+#include <vector>
+
 #include "core/error.h"
 #include "core/seeds.h"
 #include "tests/support/gradient_check.h"
@@ -168,8 +172,16 @@ TEST(ToUnitTest, DividesBy255InEveryDtypeAndFormat) {
                   .is_contiguous(torch::MemoryFormat::ChannelsLast));
 }
 
+ImageSpec normalised(std::int64_t channels, std::vector<double> mean, std::vector<double> stddev) {
+  ImageSpec image;
+  image.channels = channels;
+  image.mean = std::move(mean);
+  image.stddev = std::move(stddev);
+  return image;
+}
+
 TEST(NormaliserTest, SubtractsTheMeanAndDividesByTheDeviation) {
-  const Normaliser normalise({0.5, 0.25}, {0.5, 2});
+  const Normaliser normalise(normalised(2, {0.5, 0.25}, {0.5, 2}));
   const auto images = at::tensor({1., 0., 0.25, 2.25}, torch::kFloat).view({1, 2, 1, 2});
   EXPECT_TRUE(at::equal(normalise(images), at::tensor({1., -1., 0., 1.}, torch::kFloat).view({1, 2, 1, 2})));
   EXPECT_EQ(normalise(images.to(torch::kBFloat16)).scalar_type(), torch::kBFloat16);
@@ -179,19 +191,16 @@ TEST(NormaliserTest, SubtractsTheMeanAndDividesByTheDeviation) {
 }
 
 TEST(NormaliserTest, RefusesConstantsThatCannotBe) {
-  EXPECT_THROW(Normaliser({0.5}, {0.5, 0.5}), ConfigError);
-  EXPECT_THROW(Normaliser({}, {}), ConfigError);
-  EXPECT_THROW(Normaliser({0.5}, {0.}), ConfigError);
+  EXPECT_THROW(Normaliser(normalised(1, {0.5}, {0.5, 0.5})), ConfigError);
+  EXPECT_THROW(Normaliser(normalised(2, {0.5}, {0.5, 0.5})), ConfigError);
+  EXPECT_THROW(Normaliser(normalised(1, {0.5}, {0.})), ConfigError);
 }
 
 TEST(NormaliserTest, ConstantsLeftEmptyChangeNothing) {
-  ImageSpec image;
-  image.channels = 2;
-  const Normaliser normalise(image.means(), image.deviations());
   const auto images = at::rand({3, 2, 4, 4});
-  EXPECT_TRUE(at::equal(normalise(images), images));
-  image.mean = {0.5, 0.25};
-  EXPECT_EQ(image.means(), image.mean);
+  EXPECT_TRUE(at::equal(Normaliser(normalised(2, {}, {}))(images), images));
+  EXPECT_TRUE(at::equal(Normaliser(normalised(2, {0.5, 0.5}, {}))(images), images - 0.5));
+  EXPECT_TRUE(at::equal(Normaliser(normalised(2, {}, {0.5, 0.5}))(images), images * 2));
 }
 
 }  // namespace
