@@ -1,6 +1,7 @@
 #include "apps/command_line.h"
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <iostream>
@@ -93,8 +94,15 @@ int run_command_line(int argc, char** argv) {
   add_doctor(app, console);
 
   // Verbs that look at the request between two pieces of work. The others simply end by the signal.
-  for (const char* verb : {"distill", "train", "synthesize", "generate", "score", "prune"}) {
+  for (const char* verb : {"generate", "score"}) {
     app.get_subcommand(verb)->preparse_callback([](std::size_t) { install_stop_handlers(); });
+  }
+  // What is to be saved does not end because nobody reads its progress any more.
+  for (const char* verb : {"distill", "train", "synthesize", "prune"}) {
+    app.get_subcommand(verb)->preparse_callback([](std::size_t) {
+      install_stop_handlers();
+      std::signal(SIGPIPE, SIG_IGN);
+    });
   }
 
   try {

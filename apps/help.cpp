@@ -13,4 +13,8 @@ void set_examples(CLI::App& verb, std::initializer_list<std::string_view> exampl
   verb.footer(footer);
 }
 
+std::string refuse_empty(const std::string& value) {
+  return value.empty() ? "must not be empty" : "";
+}
+
 }  // namespace drystill::apps

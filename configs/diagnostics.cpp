@@ -1,11 +1,16 @@
 #include "configs/diagnostics.h"
 
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
 #include "core/error.h"
 
 namespace drystill::configs {
 namespace {
 
-constexpr std::size_t kMaxLines = 50;        // a hostile file must not make a message of megabytes
+constexpr std::size_t kMaxLines = 50;  // a hostile file must not make a message of megabytes
+constexpr std::string_view kCommandLine = "--set #";
 constexpr std::size_t kMaxHintedBytes = 64;  // edit distance is quadratic, and no option name is longer
 
 }  // namespace
@@ -18,17 +23,40 @@ std::string Origin::text() const {
 
 void Diagnostics::report(const Origin& origin, const std::string& message) {
   ++count_;
-  if (lines_.size() < kMaxLines) lines_.push_back(origin.text() + ": " + message);
+  if (errors_.size() < kMaxLines) errors_.push_back({origin, origin.text() + ": " + message});
+}
+
+std::vector<std::string> Diagnostics::lines() const {
+  // Files in the order in which they were first complained of, and the command line, whose sources are numbered.
+  std::vector<std::string_view> files;
+  const auto place_of = [&](const Error& error) {
+    const std::string_view source = error.origin.source == nullptr ? std::string_view() : *error.origin.source;
+    const std::string_view file = source.starts_with(kCommandLine) ? kCommandLine : source;
+    const auto found = std::ranges::find(files, file);
+    const auto rank = found - files.begin();
+    if (found == files.end()) files.push_back(file);
+    return std::tuple(rank, source.size(), source, error.origin.line, error.origin.column);  // "#10" behind "#9"
+  };
+  std::vector<std::pair<decltype(place_of(errors_.front())), const std::string*>> sorted;
+  sorted.reserve(errors_.size());
+  for (const Error& error : errors_) sorted.emplace_back(place_of(error), &error.line);
+  std::ranges::stable_sort(sorted, {}, [](const auto& each) { return each.first; });
+  std::vector<std::string> lines;
+  lines.reserve(sorted.size());
+  for (const auto& [place, line] : sorted) {
+    if (lines.empty() || lines.back() != *line) lines.push_back(*line);
+  }
+  return lines;
 }
 
 void Diagnostics::throw_if_any() const {
   if (count_ == 0) return;
   std::string joined;
-  for (const auto& line : lines_) {
+  for (const auto& line : lines()) {
     if (!joined.empty()) joined += '\n';
     joined += line;
   }
-  if (count_ > lines_.size()) joined += "\n... and " + std::to_string(count_ - lines_.size()) + " more errors";
+  if (count_ > errors_.size()) joined += "\n... and " + std::to_string(count_ - errors_.size()) + " more errors";
   throw ConfigError(joined);
 }
 
@@ -57,7 +85,7 @@ std::string listed(const std::vector<std::string>& names, std::size_t limit) {
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (i > 0) out += ", ";
     if (i == limit) return out + "...";
-    out += names[i].empty() ? "''" : names[i];
+    out += names[i].empty() ? "'' (empty)" : names[i];
   }
   return out;
 }

@@ -22,13 +22,18 @@ class Diagnostics {
  public:
   void report(const Origin& origin, const std::string& message);
   std::size_t count() const { return count_; }
-  const std::vector<std::string>& lines() const { return lines_; }  // "file:line:column: message"
+  std::vector<std::string> lines() const;  // "file:line:column: message", in the order of the file, none twice
 
   // Throws one ConfigError whose message holds all lines, joined by line feeds.
   void throw_if_any() const;
 
  private:
-  std::vector<std::string> lines_;
+  struct Error {
+    Origin origin;
+    std::string line;
+  };
+
+  std::vector<Error> errors_;
   std::size_t count_ = 0;
 };
 

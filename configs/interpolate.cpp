@@ -67,7 +67,7 @@ class Interpolator {
       }
       for (auto& entry : node.entries) expand(entry.value, join_path(path, entry.key), depth + 1);
     } catch (const BadReference& bad) {
-      diagnostics_.report(node.origin, bad.message);
+      if (!bad.message.empty()) diagnostics_.report(node.origin, bad.message);
       const Origin origin = node.origin;
       node = Node{};
       node.is_reported = true;
@@ -113,7 +113,7 @@ class Interpolator {
       if (open_[i].node == found) throw BadReference{shown(name) + " refers to itself: " + chain(i, name)};
     }
     expand(*found, name, open_.size());
-    if (found->is_reported) throw BadReference{shown(name) + " names a value that has an error itself"};
+    if (found->is_reported) throw BadReference{};  // one mistake, one line: it is told where it is
     return *found;
   }
 

@@ -80,8 +80,7 @@ class ReferenceWriter {
   void rows(OptionRef ref, const std::string& path, const std::string& note) {
     for (const auto& field : ref.type->fields(ref.data)) {
       const std::string field_path = join_path(path, field.name);
-      out_ += "| `" + field_path + "` | " + cell(type_text(field.ref, field.limits)) + " | " +
-              cell(default_text(field)) + " | " + note + cell(field.help) + " |\n";
+      row(field, field_path, note);
       inner_rows(field.ref, field_path, note);
     }
   }
@@ -101,6 +100,11 @@ class ReferenceWriter {
   std::string take() { return std::move(out_); }
 
  private:
+  void row(const OptionField& field, const std::string& path, const std::string& note) {
+    out_ += "| `" + path + "` | " + cell(type_text(field.ref, field.limits)) + " | " + cell(default_text(field)) +
+            " | " + note + cell(field.help) + " |\n";
+  }
+
   static constexpr const char* kHeader = "| key | type | default | meaning |\n|---|---|---|---|\n";
 
   template <class Function>

@@ -23,6 +23,7 @@ std::string range_problem(double value, const Limits& limits) {
 
 std::vector<std::string> names_of(const std::vector<OptionField>& fields) {
   std::vector<std::string> names;
+  names.reserve(fields.size());
   for (const auto& field : fields) names.push_back(field.name);
   return names;
 }

@@ -98,9 +98,8 @@ Parsed<bool> parse_bool(const Node& scalar) {
 Parsed<double> parse_number(const Node& scalar) {
   const std::string text = lower(scalar.text);
   if (!scalar.is_quoted) {
-    if (text == ".inf" || text == "+.inf") return {std::numeric_limits<double>::infinity(), ""};
-    if (text == "-.inf") return {-std::numeric_limits<double>::infinity(), ""};
-    if (text == "inf" || text == "infinity") return {std::nullopt, " (write .inf)"};
+    if (text == ".inf" || text == "+.inf" || text == "-.inf" || text == "inf" || text == "infinity")
+      return {std::nullopt, " (must be finite)"};
     const Shape shape = shape_of(text);
     if (shape.is_number && !shape.has_leading_zero) {
       if (const auto value = read_double(text)) return {value, ""};

@@ -19,7 +19,7 @@ struct Parsed {
 
 Parsed<bool> parse_bool(const Node& scalar);             // true, false
 Parsed<std::int64_t> parse_integer(const Node& scalar);  // 1000; 1e5 and 2.0 where integral and below 2^53
-Parsed<double> parse_number(const Node& scalar);         // 1, 1e-4, .5, .inf, -.inf
+Parsed<double> parse_number(const Node& scalar);         // 1, 1e-4, .5; finite
 
 std::string write_number(double value);  // the shortest text that reads back as the same value
 

@@ -2,51 +2,30 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdint>
+
+#include "core/utf8.h"
 
 namespace drystill::configs {
 namespace {
 
-// Length of the well-formed UTF-8 sequence at `at`, or 0 (Unicode 15, table 3-7: no overlongs, no surrogates).
-std::size_t utf8_length(std::string_view text, std::size_t at) {
-  const auto byte = [&](std::size_t i) {
-    return at + i < text.size() ? static_cast<std::uint8_t>(text[at + i]) : std::uint8_t{0};
-  };
-  const auto is_continuation = [&](std::size_t i) { return (byte(i) & 0xC0U) == 0x80U; };
-  const std::uint8_t first = byte(0);
-  if (first < 0x80) return 1;
-  if (first >= 0xC2 && first <= 0xDF) return is_continuation(1) ? 2 : 0;
-  if (first >= 0xE0 && first <= 0xEF) {
-    if (!is_continuation(1) || !is_continuation(2)) return 0;
-    if (first == 0xE0 && byte(1) < 0xA0) return 0;
-    if (first == 0xED && byte(1) > 0x9F) return 0;
-    return 3;
-  }
-  if (first >= 0xF0 && first <= 0xF4) {
-    if (!is_continuation(1) || !is_continuation(2) || !is_continuation(3)) return 0;
-    if (first == 0xF0 && byte(1) < 0x90) return 0;
-    if (first == 0xF4 && byte(1) > 0x8F) return 0;
-    return 4;
-  }
-  return 0;
-}
-
 constexpr std::string_view kNotUtf8 = "a byte that is not UTF-8";
 constexpr std::string_view kControl = "a control character";
 
-// What is wrong with the character at `at`, or "".
-std::string_view fault_at(std::string_view text, std::size_t at) {
-  const auto byte = static_cast<std::uint8_t>(text[at]);
-  if (utf8_length(text, at) == 0) return kNotUtf8;
-  const bool is_control = (byte < 0x20 && byte != '\t' && byte != '\n') || byte == 0x7F;
+// What is wrong with a character, or "".
+std::string_view fault_of(const Utf8Step& step) {
+  if (step.kind != Utf8Step::Kind::kCharacter) return kNotUtf8;
+  const char32_t c = step.code_point;
+  const bool is_control = (c < 0x20 && c != U'\t' && c != U'\n') || c == 0x7F;
   return is_control ? kControl : std::string_view();
 }
 
 }  // namespace
 
 std::string_view find_bad_character(std::string_view text) {
-  for (std::size_t at = 0; at < text.size(); at += utf8_length(text, at)) {
-    if (const auto fault = fault_at(text, at); !fault.empty()) return fault;
+  while (!text.empty()) {
+    const Utf8Step step = next_character(text);
+    if (const auto fault = fault_of(step); !fault.empty()) return fault;
+    text.remove_prefix(step.length);
   }
   return {};
 }
@@ -60,7 +39,8 @@ std::optional<TextProblem> find_text_problem(std::string_view text) {
     const auto problem = [&](std::string message) {
       return TextProblem{line, static_cast<int>(at - line_start) + 1, std::move(message)};
     };
-    const std::string_view fault = fault_at(text, at);
+    const Utf8Step step = next_character(text.substr(at));
+    const std::string_view fault = fault_of(step);
     if (fault == kNotUtf8) return problem(std::string(fault) + ": save the file as UTF-8");
     if (c == '\t' && in_indentation) return problem("a tab in the indentation: use spaces");
     // A carriage return ends the lines of some files.
@@ -70,7 +50,7 @@ std::optional<TextProblem> find_text_problem(std::string_view text) {
       line_start = at + 1;
     }
     in_indentation = c == '\n' || (in_indentation && c == ' ');
-    at += utf8_length(text, at);
+    at += step.length;
   }
   return std::nullopt;
 }

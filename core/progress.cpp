@@ -73,6 +73,7 @@ class Reporter : public Progress {
     now_ = {.step = done, .total = total, .fields = {}};
     first_step_ = done;
     shown_step_ = -1;
+    counted_from_.reset();
     started_ = clock_();
     // The bar appears at once; the first plain line only after its interval, as there is nothing to tell yet.
     shown_at_ = style_.terminal ? -std::numeric_limits<double>::infinity() : started_;
@@ -109,9 +110,13 @@ class Reporter : public Progress {
   }
 
  private:
+  // The rate is that since the first update: what came before, a generator's warm-up say, comes only once.
   void measure(double time) {
     now_.elapsed = time - started_;
-    now_.rate = now_.elapsed > 0 ? static_cast<double>(now_.step - first_step_) / now_.elapsed : 0;
+    if (now_.step > first_step_ && !counted_from_) counted_from_ = {now_.step, time};
+    const bool later = counted_from_ && now_.step > counted_from_->first && time > counted_from_->second;
+    const auto [step, begin] = later ? *counted_from_ : std::pair(first_step_, started_);
+    now_.rate = time > begin ? static_cast<double>(now_.step - step) / (time - begin) : 0;
   }
 
   void show(double time) {
@@ -154,6 +159,7 @@ class Reporter : public Progress {
   bool running_ = false;
   Snapshot now_;
   std::int64_t first_step_ = 0;
+  std::optional<std::pair<std::int64_t, double>> counted_from_;  // step and time of the first update
   std::int64_t shown_step_ = -1;
   double started_ = 0;
   double shown_at_ = 0;

@@ -70,7 +70,9 @@ void ReplayBank::save(StateWriter writer) const {
 void ReplayBank::load(const StateReader& reader, torch::Device device) {
   next_ = reader.integer("next");
   size_ = reader.integer("size");
-  if (next_ < 0 || size_ < 0 || size_ > options_.capacity || (next_ > 0 && next_ >= options_.capacity)) {
+  // A ring that is not full yet grows at its end.
+  const bool fits = size_ < options_.capacity ? next_ == size_ : next_ < std::max<std::int64_t>(options_.capacity, 1);
+  if (next_ < 0 || size_ < 0 || size_ > options_.capacity || !fits) {
     throw InputError("the saved replay bank holds " + std::to_string(size_) + " samples at position " +
                      std::to_string(next_) + ", this run's capacity is " + std::to_string(options_.capacity));
   }

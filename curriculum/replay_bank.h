@@ -32,7 +32,7 @@ class ReplayBank {
   void reweigh(const torch::Tensor& slots, const torch::Tensor& weights);
 
   void save(StateWriter writer) const;
-  // Throws InputError where the saved bank is larger than this one.
+  // Throws InputError where the saved bank is larger than this one, or was full at a smaller capacity.
   void load(const StateReader& reader, torch::Device device);
 
  private:

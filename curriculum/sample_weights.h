@@ -16,7 +16,4 @@ namespace drystill::curriculum {
 // losses [N] or [], not negative -> weights of the same shape and dtype, without gradient. lambda > 0.
 torch::Tensor sample_weights(const torch::Tensor& losses, double threshold, Pacing pacing);
 
-// The regulariser g(v; lambda) whose minimiser over v those weights are, summed over entries; for logging and tests.
-torch::Tensor pacing_regulariser(const torch::Tensor& weights, double threshold, Pacing pacing);
-
 }  // namespace drystill::curriculum

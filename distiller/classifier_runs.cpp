@@ -84,7 +84,7 @@ void write_samples(std::int64_t step, generator::Synthesizer& synthesizer, visio
   const StateWriter writer(state);
   seeds.save(writer.part("seeds"));
   synthesizer.save(writer.part("synthesizer"));
-  const torch::Tensor images = synthesizer.sample(kGridImages).to(torch::kFloat32).clamp(0, 1);
+  const torch::Tensor images = synthesizer.sample(kGridImages).to(torch::kFloat32);
   const StateReader reader(state);
   seeds.load(reader.part("seeds"));
   synthesizer.load(reader.part("synthesizer"));

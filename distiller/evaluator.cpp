@@ -10,7 +10,11 @@ double mean_loyalty(const torch::Tensor& teacher, const torch::Tensor& student) 
   const auto log_p = teacher.to(torch::kFloat64).log_softmax(1), log_q = student.to(torch::kFloat64).log_softmax(1);
   const auto p = log_p.exp(), q = log_q.exp();
   const auto log_m = (0.5 * (p + q)).log();
-  const auto divergence = 0.5 * (p * (log_p - log_m) + q * (log_q - log_m)).nan_to_num(0).sum(1) / std::numbers::ln2;
+  // 0 log 0 = 0; a model whose answers are no numbers has no loyalty either.
+  const auto term = [&](const torch::Tensor& x, const torch::Tensor& log_x) {
+    return (x * (log_x - log_m)).masked_fill(x.eq(0), 0);
+  };
+  const auto divergence = 0.5 * (term(p, log_p) + term(q, log_q)).sum(1) / std::numbers::ln2;
   return 1 - divergence.clamp(0, 1).sqrt().mean().item<double>();
 }
 
@@ -35,7 +39,7 @@ torch::Tensor Evaluator::logits(vision::Classifier& model) {
   const bool was_training = model.is_training();
   model.eval();
   std::vector<torch::Tensor> outputs, labels;
-  const auto stream = test_->stream(torch::arange(test_->size()), batch_);
+  const auto stream = test_->in_order(batch_);
   while (const auto batch = stream->next()) {
     const auto images = normalise_(vision::to_unit(batch->images.to(device_)));
     outputs.push_back(model.forward(images).logits.to(torch::kCPU, torch::kFloat32));

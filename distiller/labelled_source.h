@@ -17,8 +17,6 @@ class LabelledSource final : public InputSource {
                  const vision::AugmentOptions& augment, std::int64_t batch, torch::Device device,
                  torch::ScalarType dtype, SeedStreams& seeds);
 
-  std::int64_t steps_per_epoch() const { return images_->size() / batch_; }
-
   Batch next(const curriculum::StagePlan& plan) override;
   void save(StateWriter writer) const override;
   void load(const StateReader& reader) override;

@@ -92,7 +92,7 @@ class Loop {
 
   void take_step() {
     const curriculum::StagePlan plan = parts_.scheduler.plan(step_);
-    const Batch batch = or_save([&] { return parts_.source.next(plan); });
+    const Batch batch = or_save([&] { return next_batch(plan); });
     const StepReport report = parts_.learner.step(batch, plan);
     const double loss = report.loss.item<double>();
     if (!std::isfinite(loss)) {
@@ -106,6 +106,14 @@ class Loop {
     ++window_.steps;
     ++step_;
     if (step_ % options_.log_every == 0 || step_ == total_) report_window(plan);
+  }
+
+  Batch next_batch(const curriculum::StagePlan& plan) {
+    try {
+      return parts_.source.next(plan);
+    } catch (const DivergedError& error) {
+      throw diverged(error.what() + (" at step " + std::to_string(step_)), kGeneratorsRate);
+    }
   }
 
   void report_window(const curriculum::StagePlan& plan) {
@@ -171,7 +179,8 @@ class Loop {
     parts_.scheduler.save(writer.part("scheduler"));
     parts_.seeds.save(writer.part("seeds"));
     if (const std::string name = first_not_finite(state); !name.empty()) {
-      throw diverged("'" + name + "' holds NaN or infinity after " + std::to_string(step_) + " steps");
+      throw diverged("'" + name + "' holds NaN or infinity after " + std::to_string(step_) + " steps",
+                     name.starts_with("source.synthesizer.") ? kGeneratorsRate : kStudentsRate);
     }
     parts_.journal.sync();  // the lines up to this step must be there wherever the checkpoint is
     io::save_checkpoint(parts_.checkpoints, step_, state);
@@ -190,10 +199,13 @@ class Loop {
     parts_.seeds.load(reader.part("seeds"));
   }
 
-  DivergedError diverged(const std::string& what) const {
+  static constexpr const char* kStudentsRate = "optimizer.learning_rate";
+  static constexpr const char* kGeneratorsRate = "generator.optimizer.learning_rate";
+
+  DivergedError diverged(const std::string& what, const std::string& rate = kStudentsRate) const {
     const std::string kept = saved_step_ > 0 ? "the checkpoint of step " + std::to_string(saved_step_) + " is kept"
                                              : "no checkpoint was written yet";
-    return DivergedError("training diverged: " + what + "; " + kept + "; try a lower learning rate");
+    return DivergedError("training diverged: " + what + "; " + kept + "; try a lower " + rate);
   }
 
   const LoopOptions& options_;

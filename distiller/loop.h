@@ -43,6 +43,7 @@ class InputSource {
  public:
   virtual ~InputSource() = default;
   // Interrupted leaves the source and its random streams where the same call, made again, gives the same batch.
+  // DivergedError says what is not finite; the loop adds the step and what is kept.
   virtual Batch next(const curriculum::StagePlan& plan) = 0;
   // What became of the batch; a replay bank updates its weights.
   virtual void observe(const Batch&, const StepReport&) {}

@@ -86,6 +86,12 @@ struct DistillClassifier {
     if (reuse_generator_batch && std::holds_alternative<generator::InversionOptions>(generator)) {
       return {{"reuse_generator_batch", "is for generator networks: inversion hands out every image by itself"}};
     }
+    if (teacher.checkpoint.empty()) {
+      return {{"teacher", "needs the `checkpoint` of a trained model: an untrained one has nothing to distil"}};
+    }
+    if (student.architecture.empty() && student.checkpoint.empty()) {
+      return {{"student", "needs an `architecture`, or a `checkpoint` that says it"}};
+    }
     const auto* self_paced = std::get_if<curriculum::SelfPacedOptions>(&curriculum);
     const bool weights_differ =
         curriculum::weighs_samples(curriculum) && self_paced->granularity == curriculum::Granularity::kPerSample;
@@ -126,6 +132,9 @@ struct TrainClassifier {
     field("batch", batch, "samples a step", at_least(1));
   }
   std::vector<Problem> problems() const {
+    if (model.architecture.empty() && model.checkpoint.empty()) {
+      return {{"model", "needs an `architecture`, or a `checkpoint` that says it"}};
+    }
     if (augment.mixup > 0 && !teacher) return {{"augment", "mixup needs a teacher: a blend has no label"}};
     return {};
   }

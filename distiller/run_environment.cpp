@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/device.h"
-#include "language/tokenizer/utf8.h"
+#include "core/utf8.h"
 
 namespace drystill::distiller {
 
@@ -22,8 +22,8 @@ std::map<std::string, std::string> provenance(std::string_view task, const RunOp
                                                  {"drystill.seed", std::to_string(run.seed)},
                                                  {"drystill.steps", std::to_string(result.steps)}};
   // A command line is any bytes, and the metadata of a file of weights is UTF-8.
-  if (!environment.recipe.empty()) metadata["drystill.recipe"] = language::valid_utf8(environment.recipe);
-  if (!environment.command.empty()) metadata["drystill.command"] = language::valid_utf8(environment.command);
+  if (!environment.recipe.empty()) metadata["drystill.recipe"] = valid_utf8(environment.recipe);
+  if (!environment.command.empty()) metadata["drystill.command"] = valid_utf8(environment.command);
   for (const auto& [name, value] : result.last_evaluation) {
     metadata[evaluation_prefix + name] = fmt::format("{:.4f}", value);
   }

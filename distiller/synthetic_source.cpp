@@ -1,12 +1,16 @@
 #include "distiller/synthetic_source.h"
 
 #include <algorithm>
+#include <cmath>
+#include <string>
 
+#include "core/error.h"
 #include "distiller/replay.h"
 
 namespace drystill::distiller {
 namespace {
 
+// As the bank keeps them: cut to [0, 1], where an unbounded network left it.
 torch::Tensor to_bytes(const torch::Tensor& unit) {
   return unit.mul(255).round_().clamp_(0, 255).to(torch::kUInt8);
 }
@@ -31,7 +35,9 @@ Batch SyntheticSource::next(const curriculum::StagePlan& plan) {
     const std::int64_t count = options_.generator_batch > 0 ? options_.generator_batch : options_.batch;
     auto report = synthesizer_.improve({count, plan.adversarial_weight});
     newest_terms_.clear();
-    newest_terms_.emplace_back("loss", report.loss.item<double>());
+    const auto loss = report.loss.item<double>();
+    if (!std::isfinite(loss)) throw DivergedError("the generator's loss is " + std::to_string(loss));
+    newest_terms_.emplace_back("loss", loss);
     for (const auto& [name, value] : report.terms) newest_terms_.emplace_back(name, value.item<double>());
     if (options_.reuse_generator_batch) {
       generator_images = report.images;
@@ -53,22 +59,21 @@ Batch SyntheticSource::next(const curriculum::StagePlan& plan) {
     // The teacher's answer holds for exactly these pixels: not for augmented ones.
     if (reused == options_.batch && !augmented) batch.teacher_logits = generator_logits.narrow(0, 0, reused);
   }
-  if (reused < fresh_count || fresh.empty()) {
-    fresh.push_back(synthesizer_.sample(fresh_count - reused));
-  }
-  torch::Tensor images = fresh.size() == 1 ? fresh.front() : torch::cat(fresh);
+  if (reused < fresh_count) fresh.push_back(synthesizer_.sample(fresh_count - reused));
 
   if (options_.replay.capacity > 0) {
-    torch::Tensor drawn;
-    const torch::Tensor fresh_bytes = plan.step % options_.replay.store_every == 0 ? to_bytes(images) : torch::Tensor();
+    torch::Tensor drawn, fresh_bytes;
+    if (fresh_count > 0 && plan.step % options_.replay.store_every == 0) fresh_bytes = to_bytes(torch::cat(fresh));
     if (replayed > 0) {
       auto draw = bank_.draw(replayed, replay_draws_);
-      images = torch::cat({images, draw.samples.to(images.scalar_type()).div_(255)});
+      const auto dtype = fresh_count > 0 ? fresh.front().scalar_type() : torch::kFloat32;
+      fresh.push_back(draw.samples.to(dtype).div_(255));
       drawn = draw.slots;
     }
     batch.bank_slots = slots_of_batch(fresh_count, drawn);
     if (fresh_bytes.defined()) store_fresh(bank_, fresh_bytes, batch.bank_slots);
   }
+  torch::Tensor images = fresh.size() == 1 ? fresh.front() : torch::cat(fresh);
   if (augmented) images = vision::augment(images, options_.augment, augmentation_);
   batch.inputs = normalise_(images).to(dtype_);
   return batch;

@@ -30,7 +30,8 @@ torch::Tensor activation_loss(const torch::Tensor& features) {
   return -features.to(torch::kFloat32).abs().mean();
 }
 
-torch::Tensor total_variation_loss(const torch::Tensor& images) {
+torch::Tensor total_variation_loss(const torch::Tensor& pixels) {
+  const torch::Tensor images = pixels.to(torch::kFloat32);
   const std::int64_t h = images.size(2), w = images.size(3);
   const auto part = [&](std::int64_t top, std::int64_t left, std::int64_t height, std::int64_t width) {
     return images.narrow(2, top, height).narrow(3, left, width);

@@ -230,6 +230,10 @@ struct RolloutOptions {
     if (author == Author::kMixture && mixture_with == MixturePartner::kFixed && !brings_completions()) {
       return {{"mixture_with", "'fixed' needs prompts that bring completions: file, text or random_tokens"}};
     }
+    const auto* starts = std::get_if<VocabStartPrompts>(&prompts);
+    if (author == Author::kTokenMixture && starts != nullptr && starts->greedy_max > 0) {
+      return {{"author", "'token_mixture' draws every token: set `greedy_min` and `greedy_max` of 'prompts' to 0"}};
+    }
     if (sampling.seed != 0) return {{"sampling", "has its 'seed' from the run's `seed`; leave it out"}};
     if (!adversarial_prefix) return {};
     if (author != Author::kTeacher) return {{"adversarial_prefix", "needs the author 'teacher'"}};

@@ -25,7 +25,7 @@ struct SynthesisRequest {
 struct SynthesisReport {
   torch::Tensor loss;                                        // []
   std::vector<std::pair<std::string, torch::Tensor>> terms;  // each [], unweighted
-  torch::Tensor images;                                      // [N, C, H, W] in [0, 1]: the batch it trained on
+  torch::Tensor images;                                      // [N, C, H, W], as of sample(): the batch it trained on
   torch::Tensor teacher_logits;                              // [N, C] for those images
 };
 
@@ -34,7 +34,8 @@ class Synthesizer {
  public:
   virtual ~Synthesizer() = default;
   virtual SynthesisReport improve(const SynthesisRequest& request) = 0;
-  // Fresh images [count, C, H, W] in unit range, without gradient.
+  // Fresh images [count, C, H, W] without gradient, black 0 and white 1. A network whose last layer is a batch norm
+  // (DAFL's) is not bounded, as published: its images may leave [0, 1], and models see them as they are.
   virtual torch::Tensor sample(std::int64_t count) = 0;
   // Images made so far, whether anyone took them or not.
   virtual std::int64_t images_made() const = 0;

@@ -150,21 +150,24 @@ std::int64_t checkpoint_step(const fs::path& checkpoint) {
 
 std::optional<fs::path> latest_checkpoint(const fs::path& folder,
                                           const std::function<void(const std::string& why)>& passed_over) {
-  std::exception_ptr newest;
+  std::string newest;  // what is wrong with it
   for (const Candidate& candidate : candidates(folder)) {
     try {
       check_manifest(candidate.path, ManifestCheck::kContents);
       return candidate.path;
     } catch (const InputError& error) {
-      if (!newest) newest = std::current_exception();
+      if (newest.empty()) newest = error.what();
       if (passed_over) passed_over(error.what());
     }
   }
-  if (newest) std::rethrow_exception(newest);
+  if (!newest.empty()) {
+    throw InputError("no checkpoint in " + quote(folder.string()) + " can be used: " + newest +
+                     "; begin another run, or put an undamaged checkpoint there");
+  }
   return std::nullopt;
 }
 
-void prune_checkpoints(const fs::path& folder, std::int64_t keep, const std::set<std::int64_t>& protected_steps) {
+void prune_checkpoints(const fs::path& folder, std::int64_t keep) {
   std::int64_t kept = 0;
   std::optional<std::int64_t> last_step;
   for (const Candidate& candidate : candidates(folder)) {
@@ -173,10 +176,8 @@ void prune_checkpoints(const fs::path& folder, std::int64_t keep, const std::set
     if (is_new && kept < std::max<std::int64_t>(keep, 1)) {
       ++kept;
       last_step = candidate.step;
-    } else if (!is_new || !protected_steps.contains(candidate.step)) {
-      retire_folder(candidate.path);
     } else {
-      last_step = candidate.step;
+      retire_folder(candidate.path);
     }
   }
   std::error_code error;

@@ -4,7 +4,6 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
-#include <set>
 #include <string>
 
 #include "core/state.h"
@@ -41,9 +40,8 @@ std::int64_t checkpoint_step(const std::filesystem::path& checkpoint);
 std::optional<std::filesystem::path> latest_checkpoint(
     const std::filesystem::path& folder, const std::function<void(const std::string& why)>& passed_over = {});
 
-// Removes all but the newest `keep` complete checkpoints (at least one stays) and those whose step is in
-// `protected_steps`, and what interrupted saves left behind. Call it only from the run that owns the folder.
-void prune_checkpoints(const std::filesystem::path& folder, std::int64_t keep,
-                       const std::set<std::int64_t>& protected_steps = {});
+// Removes all but the newest `keep` complete checkpoints (at least one stays), and what interrupted saves left behind.
+// Call it only from the run that owns the folder.
+void prune_checkpoints(const std::filesystem::path& folder, std::int64_t keep);
 
 }  // namespace drystill::io

@@ -18,8 +18,7 @@ constexpr std::int64_t kSchema = 1;
 constexpr std::size_t kLargestManifest = 1 << 20;
 
 [[noreturn]] void fail(const std::filesystem::path& file, const std::string& why) {
-  throw InputError("checkpoint file " + quote(file.string()) + " is damaged: " + why +
-                   "; resume from an older checkpoint");
+  throw InputError("checkpoint file " + quote(file.string()) + " is damaged: " + why + "; nothing resumes from it");
 }
 
 Json read_manifest(const std::filesystem::path& path) {

@@ -114,6 +114,24 @@ class ShardCheck {
   std::set<std::string> found_;
 };
 
+// The shards that `index` names, as far as it can be read.
+std::set<std::string> named_shards(const Path& index, std::string_view ending) {
+  std::set<std::string> names;
+  try {
+    const Json json = read_json_object(index, {.bytes = kLongestIndex});
+    const auto map = json.find("weight_map");
+    if (map == json.end() || !map->is_object()) return names;
+    for (const auto& [tensor, file] : map->items()) {
+      if (!file.is_string()) continue;
+      const auto& name = file.get_ref<const std::string&>();
+      if (stays_in_folder(name) && name.ends_with(ending)) names.insert(name);
+    }
+  } catch (const InputError&) {
+    return names;  // a damaged index goes all the same
+  }
+  return names;
+}
+
 TensorFile read_weight_file(const Path& path, bool safetensors) {
   if (!safetensors) return read_torch(path);
   const MappedSafetensors file(path);
@@ -161,6 +179,17 @@ FileDescription describe_huggingface_folder(const Path& folder) {
     }
   }
   return result;
+}
+
+void remove_other_weights(const Path& folder) {
+  for (const char* stem : {"model.safetensors", "pytorch_model.bin"}) {
+    const Path index = folder / (stem + std::string(".index.json"));
+    for (const std::string& shard : named_shards(index, Path(stem).extension().string())) {
+      if (shard != "model.safetensors") std::filesystem::remove(folder / shard);
+    }
+    std::filesystem::remove(index);
+  }
+  std::filesystem::remove(folder / "pytorch_model.bin");
 }
 
 }  // namespace drystill::io

@@ -23,4 +23,9 @@ TensorFile read_huggingface_folder(const std::filesystem::path& folder);
 // The same without reading tensor data; plain values of config.json are metadata under "config.<key>".
 FileDescription describe_huggingface_folder(const std::filesystem::path& folder);
 
+// Removes the weights that stand beside the folder's model.safetensors: those of a model that was there before. Of the
+// shards that an index names, files with the ending of weights only. A file that cannot be removed is a
+// std::filesystem::filesystem_error.
+void remove_other_weights(const std::filesystem::path& folder);
+
 }  // namespace drystill::io

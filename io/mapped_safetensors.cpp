@@ -20,12 +20,6 @@ MappedSafetensors::MappedSafetensors(const std::filesystem::path& path)
   }
 }
 
-std::map<std::string, TensorInfo> MappedSafetensors::infos() const {
-  std::map<std::string, TensorInfo> result;
-  for (const auto& [name, place] : places_) result.emplace(name, place.info);
-  return result;
-}
-
 torch::Tensor MappedSafetensors::view(const Place& place) const {
   const auto type = find_dtype(place.info.dtype)->torch;
   if (!type) {

@@ -23,7 +23,6 @@ class MappedSafetensors {
   const std::string& source() const { return source_; }
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
   bool contains(const std::string& tensor) const { return places_.contains(tensor); }
-  std::map<std::string, TensorInfo> infos() const;  // by tensor name
 
   // InputError, naming the tensor, where there is none of that name or LibTorch lacks its type.
   torch::Tensor tensor(const std::string& name) const;

@@ -40,7 +40,7 @@ Format detect(const std::filesystem::path& path) {
   if (start.starts_with("version https://git-lfs")) {
     throw InputError(name + " is a Git LFS pointer, not the file itself; run `git lfs pull`");
   }
-  throw InputError(name + " is of an unknown format or damaged at its begin; " + kKnown);
+  throw InputError(name + " is of an unknown format or damaged at its beginning; " + kKnown);
 }
 
 // Running statistics and counters of normalisation layers are not learned.

@@ -29,6 +29,6 @@ struct TorchWriteOptions {
 
 // Writes a zip archive that torch.load(path, weights_only=True) reads. Each tensor gets memory of its own. Equal
 // content gives equal bytes. Atomic: see AtomicFile. Throws InputError beyond 4 GiB (no zip64).
-void write_torch(const std::filesystem::path& path, const TensorFile& file, const TorchWriteOptions& options = {});
+void write_torch(const std::filesystem::path& path, const TensorFile& content, const TorchWriteOptions& options = {});
 
 }  // namespace drystill::io

@@ -70,6 +70,9 @@ Table summary_table(const std::vector<RunRecord>& runs) {
                {.name = "teacher", .decimals = 2, .percent = true},
                {.name = "agreement", .decimals = 2, .percent = true},
                {.name = "loyalty", .decimals = 4},
+               {.name = "KL (last)", .decimals = 4},
+               {.name = "perplexity", .decimals = 2},
+               {.name = "teacher perplexity", .decimals = 2},
                {.name = "mean over run", .decimals = 2, .percent = true},
                {.name = "variance over run", .decimals = 6},
                {.name = std::string(kBestLabel), .decimals = 2, .percent = true},
@@ -78,7 +81,8 @@ Table summary_table(const std::vector<RunRecord>& runs) {
   for (const auto& run : runs) {
     const auto accuracy = eval_summary(run, kAccuracy);
     table.add_row({run.name, run.state(), run.steps(), last_of(run, kAccuracy), last_of(run, kTeacherAccuracy),
-                   last_of(run, kAgreement), last_of(run, kLoyalty), accuracy ? Cell(accuracy->mean) : Cell(),
+                   last_of(run, kAgreement), last_of(run, kLoyalty), last_of(run, kKl), last_of(run, kPerplexity),
+                   last_of(run, kTeacherPerplexity), accuracy ? Cell(accuracy->mean) : Cell(),
                    accuracy ? Cell(accuracy->variance) : Cell(), accuracy ? Cell(accuracy->best) : Cell(),
                    text_or_nothing(run.seed()), format_duration(run.seconds())});
   }
@@ -98,7 +102,10 @@ Table seed_table(const std::vector<RunRecord>& runs) {
                {.name = "accuracy (last), mean", .decimals = 2, .percent = true},
                {.name = "± sd", .decimals = 2, .percent = true},
                {.name = "agreement, mean", .decimals = 2, .percent = true},
-               {.name = "loyalty, mean", .decimals = 4}});
+               {.name = "loyalty, mean", .decimals = 4},
+               {.name = "KL (last), mean", .decimals = 4},
+               {.name = "± sd of KL", .decimals = 4},
+               {.name = "perplexity, mean", .decimals = 2}});
   for (const auto& identity : order) {
     const auto& group = groups[identity];
     if (group.size() < 2) continue;
@@ -116,11 +123,15 @@ Table seed_table(const std::vector<RunRecord>& runs) {
       const auto both = over(name);
       return both ? Cell(both->mean) : Cell();
     };
+    const auto deviation_cell = [&](std::string_view name) {
+      const auto both = over(name);
+      return both ? Cell(both->deviation) : Cell();
+    };
     std::string names;
     for (const auto* run : group) names += (names.empty() ? "" : ", ") + run->name;
-    const auto accuracy = over(kAccuracy);
-    table.add_row({names, static_cast<std::int64_t>(group.size()), mean_cell(kAccuracy),
-                   accuracy ? Cell(accuracy->deviation) : Cell(), mean_cell(kAgreement), mean_cell(kLoyalty)});
+    table.add_row({names, static_cast<std::int64_t>(group.size()), mean_cell(kAccuracy), deviation_cell(kAccuracy),
+                   mean_cell(kAgreement), mean_cell(kLoyalty), mean_cell(kKl), deviation_cell(kKl),
+                   mean_cell(kPerplexity)});
   }
   return table.rows().empty() ? table : without_empty_columns(table);
 }

@@ -85,7 +85,7 @@ fs::path without_trailing_slash(const fs::path& path) {
 fs::path make_numbered_folder(const fs::path& path) {
   constexpr int kMost = 9999;
   for (int number = 2; number <= kMost; ++number) {
-    const fs::path candidate = path.string() + "-" + std::to_string(number);
+    fs::path candidate = path.string() + "-" + std::to_string(number);
     if (make_folder(candidate)) return candidate;
   }
   throw RunError("no free name left from " + path.string() + "-2 to -" + std::to_string(kMost) +
@@ -125,10 +125,11 @@ RunFolder RunFolder::create(const fs::path& wanted, OnExists policy, const RunFa
   }
   bool made = make_folder(path);
   if (!made) {
-    if (!fs::is_directory(path)) throw InputError(path.string() + " is a file, expected a folder for the run");
-    const bool is_run = is_run_folder(path);
+    const FolderState found = look_at_folder(path);
+    if (found == FolderState::kFile) throw InputError(path.string() + " is a file, expected a folder for the run");
+    const bool is_run = found == FolderState::kRun;
     if (is_run && policy == OnExists::kResume) return resume(path, facts);
-    if (is_run || !holds_nothing(path)) {
+    if (found != FolderState::kFree) {
       if (policy == OnExists::kNew) {
         path = make_numbered_folder(path);
         made = true;
@@ -217,6 +218,14 @@ bool is_run_folder(const fs::path& path) {
   return fs::is_regular_file(path / "config.yaml");
 }
 
+FolderState look_at_folder(const fs::path& wanted) {
+  const fs::path path = without_trailing_slash(wanted);
+  if (!fs::exists(path)) return FolderState::kFree;
+  if (!fs::is_directory(path)) return FolderState::kFile;
+  if (is_run_folder(path)) return FolderState::kRun;
+  return holds_nothing(path) ? FolderState::kFree : FolderState::kOther;
+}
+
 bool is_in_use(const fs::path& path) {
   const int file = ::open((path / kLockName).c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0) return false;
@@ -233,7 +242,9 @@ std::optional<RunStatus> read_status(const fs::path& path) {
   try {
     const auto name = json.at("state").get<std::string>();
     const auto found = std::find(names.begin(), names.end(), name);
-    if (found == names.end()) throw InputError(file.string() + ": unknown state '" + name + "'");
+    if (found == names.end())
+      throw InputError(file.string() + ": unknown state '" + name +
+                       "'; remove the file: a run goes on from its checkpoints");
     return RunStatus{.state = static_cast<RunState>(found - names.begin()),
                      .step = json.at("step").get<std::int64_t>(),
                      .pid = json.at("pid").get<std::int64_t>(),
@@ -241,7 +252,9 @@ std::optional<RunStatus> read_status(const fs::path& path) {
                      .updated = json.at("updated").get<std::string>(),
                      .message = json.value("message", "")};
   } catch (const Json::exception&) {
-    throw InputError(file.string() + " is damaged: expected state, step, pid, started, updated");
+    throw InputError(file.string() +
+                     " is damaged: expected state, step, pid, started, updated; remove it: a run goes on " +
+                     "from its checkpoints");
   }
 }
 

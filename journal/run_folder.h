@@ -56,12 +56,12 @@ struct RunStatus {
 // A run is never overwritten. RunError: the folder cannot be written, the disk is full, another process has the lock.
 class RunFolder {
  public:
-  // Begins a run in `path`, or does with what is there as `policy` says. Throws ConfigError where `path` holds a run
+  // Begins a run in `wanted`, or does with what is there as `policy` says. Throws ConfigError where that holds a run
   // and the policy is kError, or where a resumed run had another configuration; InputError where it holds no run but
   // files.
-  static RunFolder create(const std::filesystem::path& path, OnExists policy, const RunFacts& facts);
-  // Continues the run in `path`. Throws InputError where there is none.
-  static RunFolder resume(const std::filesystem::path& path, const RunFacts& facts);
+  static RunFolder create(const std::filesystem::path& wanted, OnExists policy, const RunFacts& facts);
+  // Continues the run in `wanted`. Throws InputError where there is none.
+  static RunFolder resume(const std::filesystem::path& wanted, const RunFacts& facts);
 
   RunFolder(RunFolder&& other) noexcept;
   RunFolder& operator=(RunFolder&&) = delete;
@@ -99,6 +99,10 @@ class RunFolder {
   bool made_ = false;  // the folder itself, not only its content
   std::string started_;
 };
+
+// What stands where a run is to begin.
+enum class FolderState { kFree, kRun, kOther, kFile };  // nothing, a run, other files, no folder
+FolderState look_at_folder(const std::filesystem::path& wanted);
 
 // Whether `path` holds a run, whatever became of it.
 bool is_run_folder(const std::filesystem::path& path);

@@ -46,5 +46,8 @@ inline constexpr std::string_view kAccuracy = "accuracy";                 // of 
 inline constexpr std::string_view kTeacherAccuracy = "teacher_accuracy";  // the same of the teacher
 inline constexpr std::string_view kAgreement = "agreement";               // share of equal top-1 answers
 inline constexpr std::string_view kLoyalty = "loyalty";                   // 1 - sqrt(Jensen-Shannon divergence)
+inline constexpr std::string_view kKl = "kl";                             // KL(teacher || student), nats a token
+inline constexpr std::string_view kPerplexity = "perplexity";             // of the student, on held-out text
+inline constexpr std::string_view kTeacherPerplexity = "teacher_perplexity";
 
 }  // namespace drystill::journal

@@ -28,6 +28,10 @@ struct LoadedClassifier {
 LoadedClassifier load_classifier(const ModelOptions& options, const std::optional<ImageSpec>& input,
                                  at::Generator generator, const std::string& key = "checkpoint");
 
+// The architecture that a checkpoint's metadata names, or "" where it names none. Reads no weights of a safetensors
+// file.
+std::string recorded_architecture(const std::string& checkpoint, const std::string& key = "checkpoint");
+
 // Writes weights and metadata, by extension: .safetensors, or .pth/.pt as a state dict for Python (metadata goes along
 // only in safetensors). `extra` is added to the metadata. The file appears whole or not at all.
 void save_classifier(const std::filesystem::path& path, const Classifier& model, const std::string& architecture,

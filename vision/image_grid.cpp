@@ -3,15 +3,10 @@
 #include <ATen/ops/from_blob.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
-#include <cstring>
-#include <fstream>
 #include <opencv2/core.hpp>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
-
-#include "core/error.h"
 
 namespace drystill::vision {
 namespace {
@@ -121,17 +116,6 @@ std::vector<std::uint8_t> encode_png(const torch::Tensor& image) {
   std::vector<std::uint8_t> bytes;
   cv::imencode(".png", to_mat(image), bytes);
   return bytes;
-}
-
-void write_png(const std::filesystem::path& path, const torch::Tensor& image) {
-  const std::vector<std::uint8_t> bytes = encode_png(image);
-  errno = 0;
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file.write(reinterpret_cast<const char*>(bytes.data()), std::ssize(bytes));
-  file.close();
-  if (!file) {
-    throw RunError(path.string() + ": the image cannot be written: " + std::strerror(errno ? errno : EIO));
-  }
 }
 
 }  // namespace drystill::vision

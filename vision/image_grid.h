@@ -3,7 +3,6 @@
 #include <torch/types.h>
 
 #include <cstdint>
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,8 +23,5 @@ torch::Tensor draw_grid(const torch::Tensor& images, const std::vector<Caption>&
 
 // The bytes of a PNG file. image: [1|3, H, W] uint8, on the CPU.
 std::vector<std::uint8_t> encode_png(const torch::Tensor& image);
-
-// encode_png() into a file, which is replaced. Throws RunError where it cannot be written.
-void write_png(const std::filesystem::path& path, const torch::Tensor& image);
 
 }  // namespace drystill::vision

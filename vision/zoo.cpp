@@ -77,6 +77,7 @@ std::shared_ptr<Classifier> make_classifier(const std::string& name, const Image
     return classifier;
   }
   std::vector<std::string_view> names;
+  names.reserve(kClassifiers.size());
   for (const auto& classifier : kClassifiers) names.push_back(classifier.name);
   const auto nearest = nearest_name(name, names);
   throw ConfigError("unknown architecture '" + name + "'" +

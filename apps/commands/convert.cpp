@@ -31,15 +31,27 @@ std::optional<torch::ScalarType> dtype_of(const std::string& name) {
   return std::nullopt;
 }
 
-// A folder of Hugging Face is all that has no extension: `model`, `model/`, a folder that is there.
-bool is_folder(const fs::path& out) {
-  return fs::is_directory(out) || !out.has_filename() || out.extension().empty();
+bool is_language_model(const fs::path& in) {
+  return fs::exists(in / "config.json") || in.extension() == ".gguf";
+}
+
+// Whether OUT is to be a folder of Hugging Face, by its name and by what IN is: nothing is read yet. The name of a
+// model may have a dot (Qwen2.5-0.5B), so any ending but a file's says so.
+bool is_folder(const ConvertArguments& arguments) {
+  const fs::path in = arguments.in, out = arguments.out;
+  const std::string extension = out.extension().string();
+  if (fs::is_directory(out) || !out.has_filename() || extension.empty()) return true;
+  if (extension == ".safetensors" || extension == ".pth" || extension == ".pt") return false;
+  const bool known = extension == ".gguf" || extension == ".bin";  // read, but not written
+  if (!known && (is_language_model(in) || !fs::exists(in))) return true;
+  throw ConfigError("convert: " + io::quote(arguments.out) + " ends in " + io::quote(extension) +
+                    ", which is not written; expected .safetensors, .pth or .pt" +
+                    (is_language_model(in) ? ", or the name of a folder" : ""));
 }
 
 std::int64_t write_folder(const ConvertArguments& arguments) {
   const fs::path in = arguments.in, out = arguments.out;
-  const bool is_language_model = fs::exists(in / "config.json") || in.extension() == ".gguf";
-  if (fs::exists(in) && !is_language_model) {
+  if (fs::exists(in) && !is_language_model(in)) {
     throw InputError(
         io::quote(arguments.in) +
         " does not say what kind of language model it is; expected a .gguf "
@@ -67,7 +79,7 @@ void convert(const ConvertArguments& arguments, const Console& console) {
   if (fs::exists(arguments.out) && !arguments.force) {
     throw ConfigError(arguments.out + ": exists; choose another name, or --force to replace it");
   }
-  const std::int64_t tensors = is_folder(arguments.out) ? write_folder(arguments) : write_file(arguments);
+  const std::int64_t tensors = is_folder(arguments) ? write_folder(arguments) : write_file(arguments);
   console.result({{"written", arguments.out}, {"tensors", tensors}});
 }
 
@@ -80,13 +92,14 @@ void add_convert(CLI::App& app, const Console& console) {
                    "model file or Hugging Face folder to read; quantised GGUF tensors become float32")
       ->required();
   verb->add_option("out", arguments->out,
-                   "file to write: .safetensors, .pth or .pt (for Python's torch.load); without an extension a Hugging "
+                   "file to write: .safetensors, .pth or .pt (for Python's torch.load); any other name is a Hugging "
                    "Face folder with the tokenizer, of a language model")
       ->required();
   verb->add_option("--dtype", arguments->dtype, "of floating-point tensors: keep, float32, bfloat16 or float16")
       ->check(CLI::IsMember({"keep", "float32", "bfloat16", "float16"}))
       ->capture_default_str();
-  verb->add_flag("--force", arguments->force, "replace OUT where it exists");
+  verb->add_flag("--force", arguments->force,
+                 "replace OUT where it exists; in a folder, the model's and the tokenizer's files only");
   set_examples(*verb, {"convert SmolLM2-135M-Instruct.Q4_1.gguf smollm2 --dtype bfloat16",
                        "convert teacher.safetensors teacher.pth"});
   verb->callback([arguments, &console] { convert(*arguments, console); });

@@ -72,7 +72,9 @@ void doctor(const Console& console) {
       problems.emplace_back("less than 1 GB of disk is free here: runs write checkpoints; free some");
   }
   if (!can_write_here()) problems.emplace_back("this folder cannot be written: run elsewhere, or give --out FOLDER");
-  for (const auto& problem : problems) facts.emplace_back("problem", problem);
+  for (std::size_t i = 0; i < problems.size(); ++i) {
+    facts.emplace_back("problem_" + std::to_string(i + 1), problems[i]);
+  }
   console.result(facts);
   if (!problems.empty()) throw RunError(std::to_string(problems.size()) + " problem(s) found");
 }

@@ -113,7 +113,11 @@ void evaluate(const EvaluateArguments& arguments, const Console& console) {
     return evaluate_trained(*train, "model");
   }
   Subject subject = subject_of(loaded, folder);
-  if (!arguments.model.empty()) subject.model = {.architecture = "", .checkpoint = arguments.model};
+  if (!arguments.model.empty()) {
+    // A file that says what it holds may be of any architecture; of one that does not, the configuration knows it.
+    if (!vision::recorded_architecture(arguments.model, "--model").empty()) subject.model.architecture.clear();
+    subject.model.checkpoint = arguments.model;
+  }
   subject.model.checkpoint = named_or_left(arguments.model, subject.model.checkpoint, folder, config);
   if (!subject.data) {
     throw ConfigError(config.string() + ": names no real held-out data; add `evaluation:`");
@@ -122,15 +126,16 @@ void evaluate(const EvaluateArguments& arguments, const Console& console) {
   limit_threads(subject.threads);
   const torch::Device device = parse_device(subject.device);
   SeedStreams seeds(0, device);
+  std::optional<vision::LoadedClassifier> teacher;
+  if (subject.teacher && !subject.teacher->checkpoint.empty()) {
+    teacher = vision::load_classifier(*subject.teacher, subject.input, seeds.cpu_stream("teacher.initialisation"),
+                                      "teacher.checkpoint");
+    teacher->model->to(device);
+    subject.input = teacher->input;
+  }
   auto student = vision::load_classifier(subject.model, subject.input, seeds.cpu_stream("student.initialisation"),
                                          arguments.model.empty() ? subject.key : "--model");
   student.model->to(device);
-  std::optional<vision::LoadedClassifier> teacher;
-  if (subject.teacher && !subject.teacher->checkpoint.empty()) {
-    teacher = vision::load_classifier(*subject.teacher, student.input, seeds.cpu_stream("teacher.initialisation"),
-                                      "teacher.checkpoint");
-    teacher->model->to(device);
-  }
   distiller::Evaluator evaluator(vision::open_dataset(*subject.data, vision::Split::kTest,
                                                       {.channels = student.input.channels,
                                                        .height = student.input.height,

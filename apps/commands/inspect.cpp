@@ -8,16 +8,11 @@
 #include "apps/console.h"
 #include "apps/help.h"
 #include "io/model_file.h"
+#include "io/quote.h"
 #include "journal/table.h"
 
 namespace drystill::apps {
 namespace {
-
-std::string shape_text(const std::vector<std::int64_t>& shape) {
-  std::string text = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i) text += (i > 0 ? ", " : "") + std::to_string(shape[i]);
-  return text + "]";
-}
 
 std::string shortened(const std::string& text) {
   constexpr std::size_t kLongest = 200;  // recipes are whole configuration files; --json shows all
@@ -43,7 +38,7 @@ void inspect(const std::string& path, const Console& console) {
   }
   journal::Table table({{.name = "tensor"}, {.name = "dtype"}, {.name = "shape"}, {.name = "bytes"}});
   for (const auto& tensor : file.tensors) {
-    table.add_row({tensor.name, tensor.dtype, shape_text(tensor.shape), static_cast<std::int64_t>(tensor.bytes)});
+    table.add_row({tensor.name, tensor.dtype, io::shape_text(tensor.shape), static_cast<std::int64_t>(tensor.bytes)});
   }
   console.print(table.to_text());
   Fields facts = {{"format", file.format},

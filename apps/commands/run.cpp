@@ -15,16 +15,18 @@
 #include "apps/help.h"
 #include "apps/version.h"
 #include "configs/run_config.h"
+#include "core/device.h"
 #include "core/error.h"
 #include "core/progress.h"
 #include "core/threads.h"
+#include "core/utf8.h"
 #include "distiller/classifier_runs.h"
 #include "distiller/language/runs.h"
 #include "io/checkpoint.h"
+#include "io/quote.h"
 #include "journal/journal.h"
 #include "journal/run_folder.h"
 #include "language/datasets/text_files.h"
-#include "language/tokenizer/utf8.h"
 
 namespace drystill::apps {
 namespace {
@@ -54,13 +56,22 @@ bool is_users_mistake(const std::exception& exception) {
   return error != nullptr && (error->code() == ExitCode::kUsage || error->code() == ExitCode::kInput);
 }
 
+// Of the newest checkpoint that can be used; 0 where none can.
+std::int64_t step_to_resume(const journal::RunFolder& folder) {
+  try {
+    const auto newest = io::latest_checkpoint(folder.checkpoints());
+    return newest ? io::checkpoint_step(*newest) : 0;
+  } catch (const InputError&) {
+    return 0;
+  }
+}
+
 // Writes why a run ended. Where that fails as well, on a full disk say, the first error is the one to tell: this one is
 // only a warning.
 void leave_outcome(journal::RunFolder& folder, journal::RunState state, const std::string& message,
                    Progress& progress) {
   try {
-    const auto newest = io::latest_checkpoint(folder.checkpoints());
-    folder.set_status(state, newest ? io::checkpoint_step(*newest) : 0, message);
+    folder.set_status(state, step_to_resume(folder), message);
   } catch (const std::exception& exception) {
     progress.message("warning: status.json does not tell how the run ended: " + failure_of(exception).message);
   }
@@ -100,7 +111,17 @@ Fields summary(const distiller::TrainingResult& result, const journal::RunFolder
 
 // What creating the run folder would do.
 std::string fate_of(const fs::path& path, journal::OnExists policy) {
-  if (!journal::is_run_folder(path)) return "new";
+  switch (journal::look_at_folder(path)) {
+    case journal::FolderState::kFree:
+      return "new";
+    case journal::FolderState::kFile:
+      return "there: refused, it is a file";
+    case journal::FolderState::kOther:
+      return policy == journal::OnExists::kNew ? "there: a numbered one beside it"
+                                               : "there: refused, it holds files but no run";
+    case journal::FolderState::kRun:
+      break;
+  }
   switch (policy) {
     case journal::OnExists::kResume:
       return "there: the run in it goes on";
@@ -143,6 +164,27 @@ bool has_config(const fs::path& path, const distiller::RunConfig& config) {
   }
 }
 
+// A name goes below runs/, into files and onto the terminal.
+void check_name(const std::string& name, const fs::path& config) {
+  const bool plain = name != "." && name != ".." &&
+                     std::ranges::none_of(name, [](unsigned char c) { return c == '/' || c < 0x20 || c == 0x7F; });
+  if (plain) return;
+  throw ConfigError(config.string() +
+                    ": 'name' must be the name of a folder, without '/' and control characters, got " +
+                    io::quote(name) + "; choose another, and a folder elsewhere with --out");
+}
+
+// A run that got somewhere and has nothing left to go on from would begin anew, over its own results.
+void check_there_is_something_to_resume(const fs::path& path) {
+  const auto status = journal::read_status(path);
+  std::error_code none;
+  if (!status || status->step == 0) return;
+  const auto checkpoints = fs::directory_iterator(path / "checkpoints", none);
+  if (!none && checkpoints != fs::directory_iterator()) return;
+  throw InputError(path.string() + ": the run is at step " + std::to_string(status->step) +
+                   ", and its checkpoints are gone: nothing can go on; begin another with --on-exists new");
+}
+
 void run_verb(const std::vector<std::string>& tasks, const RunArguments& arguments, const Console& console) {
   if (arguments.config.empty() == arguments.resume.empty()) {
     throw ConfigError("give either a configuration file or --resume RUN");
@@ -165,8 +207,9 @@ void run_verb(const std::vector<std::string>& tasks, const RunArguments& argumen
   distiller::RunOptions& options = run_options(loaded.config);
   if (options.name.empty()) {
     // It goes into config.yaml and the model's metadata, and those are UTF-8.
-    options.name = language::valid_utf8(config_path.stem().string());
+    options.name = valid_utf8(config_path.stem().string());
   }
+  if (!resume) check_name(options.name, config_path);
   const fs::path path = resume                  ? fs::path(arguments.resume)
                         : arguments.out.empty() ? fs::path("runs") / options.name
                                                 : fs::path(arguments.out);
@@ -177,6 +220,8 @@ void run_verb(const std::vector<std::string>& tasks, const RunArguments& argumen
   if (arguments.dry_run) return show_plan(loaded.config, path, fate_of(path, policy), console);
 
   limit_threads(options.threads);
+  const std::string device = parse_device(options.device).str();
+  if (policy == journal::OnExists::kResume && journal::is_run_folder(path)) check_there_is_something_to_resume(path);
   const std::string recipe = configs::resolved_yaml(loaded.config);
   const bool is_same =
       policy == journal::OnExists::kResume && journal::is_run_folder(path) && has_config(path, loaded.config);
@@ -184,7 +229,7 @@ void run_verb(const std::vector<std::string>& tasks, const RunArguments& argumen
                                 .command = console.command,
                                 .git_revision = revision(),
                                 .threads = at::get_num_threads(),
-                                .versions = {{"drystill", version()}, {"device", options.device}}};
+                                .versions = {{"drystill", version()}, {"device", device}}};
   journal::RunFolder folder =
       resume || is_same ? journal::RunFolder::resume(path, facts) : journal::RunFolder::create(path, policy, facts);
 
@@ -209,8 +254,8 @@ void add_run_verb(CLI::App& app, const Console& console, const char* name, const
   CLI::App* verb = app.add_subcommand(name, description);
   verb->add_option("config", arguments->config, "configuration file (YAML)");
   verb->add_option("--set", arguments->sets, "change one value: a.b=c; may be repeated")->allow_extra_args(false);
-  verb->add_option("-o,--out", arguments->out, "run folder; default runs/<name>");
-  verb->add_option("--resume", arguments->resume, "continue the run in this folder");
+  verb->add_option("-o,--out", arguments->out, "run folder; default runs/<name>")->check(refuse_empty);
+  verb->add_option("--resume", arguments->resume, "continue the run in this folder")->check(refuse_empty);
   verb->add_option("--on-exists", arguments->on_exists, "where the run folder exists: error (default), resume or new")
       ->check(CLI::IsMember({"error", "resume", "new"}));
   verb->add_flag("--dry-run", arguments->dry_run, "load models and data, show what would run, write nothing and stop");

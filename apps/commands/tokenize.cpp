@@ -7,9 +7,9 @@
 #include "apps/console.h"
 #include "apps/help.h"
 #include "apps/text_lines.h"
+#include "core/utf8.h"
 #include "io/quote.h"
 #include "language/tokenizer/load_tokenizer.h"
-#include "language/tokenizer/utf8.h"
 
 namespace drystill::apps {
 namespace {
@@ -21,7 +21,7 @@ struct TokenizeArguments {
 
 // A token in quotes; where it is a piece of a character, its bytes.
 std::string shown(std::string_view bytes) {
-  if (language::is_valid_utf8(bytes)) return io::quote(bytes);
+  if (is_valid_utf8(bytes)) return io::quote(bytes);
   std::string text = "'";
   for (const char c : bytes) {
     constexpr char kHex[] = "0123456789ABCDEF";

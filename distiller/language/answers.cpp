@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "core/stop_request.h"
+#include "generator/rollouts/answer_text.h"
 #include "language/datasets/records.h"
 
 namespace drystill::distiller {
@@ -37,7 +38,9 @@ double AnswerEvaluator::accepted_share(generator::Actor& writer) const {
   std::int64_t accepted = 0;
   for (std::size_t i = 0; i < items_.size(); ++i) {
     if (const int signal = stop_requested()) throw Interrupted(signal);
-    accepted += verifier_->check(encoder_.decode(written[i].tokens), items_[i]).accepted ? 1 : 0;
+    const std::string text = encoder_.decode(written[i].tokens);
+    const std::string answer(generator::before_stop(text, options_.stop_strings));
+    accepted += verifier_->check(answer, items_[i]).accepted ? 1 : 0;
   }
   return static_cast<double>(accepted) / static_cast<double>(items_.size());
 }

@@ -107,24 +107,35 @@ torch::Tensor sampler_log_probs(std::span<const Sequence> sequences, const torch
 
 torch::Tensor clipped_importance(const torch::Tensor& student, std::span<const Sequence> sequences, double clip) {
   const torch::Tensor sampler = sampler_log_probs(sequences, student).to(student.device());
-  return (student - sampler).clamp(-20, 20).exp().clamp_max(clip);
+  return ((student - sampler).clamp(-20, 20).exp() * importance(sequences, student)).clamp_max(clip);
 }
+
+namespace {
+
+// [N, L], 1 for tokens from the first one on that the sampler chose. Those before it were taken greedily, with a
+// probability of 1: no choice of the policy, and no reason to change it.
+torch::Tensor chosen(const torch::Tensor& sampler, std::span<const Sequence> sequences) {
+  const torch::Tensor begun = to_rows(sampler, sequences).lt(0).cumsum(1).gt(0);
+  return to_rows(at::ones_like(sampler), sequences) * begun;
+}
+
+}  // namespace
 
 torch::Tensor advantages(const torch::Tensor& sampler, const torch::Tensor& teacher,
                          std::span<const Sequence> sequences, const kernels::SampledAdvantageOptions& options) {
-  const torch::Tensor mask = to_rows(at::ones_like(teacher), sequences);
-  return from_rows(kernels::sampled_advantage(to_rows(sampler.to(teacher.device()), sequences),
-                                              to_rows(teacher, sequences), mask, options),
+  const torch::Tensor drawn_with = sampler.to(teacher.device());
+  return from_rows(kernels::sampled_advantage(to_rows(drawn_with, sequences), to_rows(teacher, sequences),
+                                              chosen(drawn_with, sequences), options),
                    sequences);
 }
 
 torch::Tensor policy_weights(const torch::Tensor& student, const torch::Tensor& sampler,
                              const torch::Tensor& advantages, std::span<const Sequence> sequences,
                              const kernels::SampledAdvantageOptions& options) {
-  const torch::Tensor mask = to_rows(at::ones_like(student), sequences);
+  const torch::Tensor drawn_with = sampler.to(student.device());
   torch::Tensor log_probs = to_rows(student, sequences).requires_grad_();
-  kernels::policy_loss(log_probs, to_rows(sampler.to(student.device()), sequences), to_rows(advantages, sequences),
-                       mask, options)
+  kernels::policy_loss(log_probs, to_rows(drawn_with, sequences), to_rows(advantages, sequences),
+                       chosen(drawn_with, sequences), options)
       .backward();
   // cross_entropy is of -log p. What another policy than the student sampled counts by its importance.
   return from_rows(-log_probs.grad(), sequences) * importance(sequences, student);

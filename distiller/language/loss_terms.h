@@ -31,12 +31,14 @@ torch::Tensor token_log_probs(const kernels::HeadMixture& mixture, const torch::
 bool know_sampler(std::span<const Sequence> sequences);
 torch::Tensor sampler_log_probs(std::span<const Sequence> sequences, const torch::Tensor& own);
 
-// min(p_student / p_sampler, clip) of every token -> [M], without a gradient; 1 where the sampler is not known.
+// min(p_student / p_author, clip) of every token -> [M], without a gradient; 1 where the author's is not known. The
+// author of a token mixture is the mixture.
 // student: log-probabilities of now. SDPO (arXiv 2601.20802; compute_self_distillation_loss in verl's core_algos.py,
 // `is_clip`).
 torch::Tensor clipped_importance(const torch::Tensor& student, std::span<const Sequence> sequences, double clip);
 
-// kernels::sampled_advantage of these completions: [M] each -> [M]. `whiten` is over all of them.
+// kernels::sampled_advantage of these completions: [M] each -> [M], 0 for tokens that were taken greedily before
+// sampling began. `whiten` is over the others of all of them.
 torch::Tensor advantages(const torch::Tensor& sampler, const torch::Tensor& teacher,
                          std::span<const Sequence> sequences, const kernels::SampledAdvantageOptions& options);
 

@@ -185,6 +185,20 @@ inline std::vector<Problem> DistillLanguageModel::problems() const {
     }
     if (replay.capacity > 0) return {{"replay", "has no use with a cached teacher, whose sequences all come back"}};
   }
+  const auto& divergence = loss.divergence;
+  const bool words_only = std::holds_alternative<CachedTeacher>(teacher.weights) || replay_top_k > 0;
+  if (words_only && divergence.temperature != 1 && divergence.remainder != kernels::TokenRemainder::kRenormalise) {
+    return {{"loss",
+             "needs `divergence.temperature: 1` or `remainder: renormalise` where only the teacher's likeliest words "
+             "are kept: what the others have at another temperature is not known"}};
+  }
+  const bool draws = rollout.author != generator::Author::kFixed;
+  const bool greedy = rollout.sampling.temperature == 0 || ramps.temperature.from == 0 || ramps.temperature.to == 0;
+  if (loss.advantage && draws && greedy) {
+    return {{"loss",
+             "`advantage` learns from what is drawn: rollout.sampling.temperature and ramps.temperature must be above "
+             "0"}};
+  }
   if (loss.importance_clip > 0 && !uses_divergence) {
     return {{"loss", "`importance_clip` multiplies the divergence, whose weight is 0"}};
   }

@@ -50,13 +50,14 @@ RolloutParts::RolloutParts(const DistillLanguageModel& options, const RunModels&
       authors_(authors_of(learner, *models.student)),
       limits_(context_limits(authors_, adversarial_length(options), student)),
       words_(readable_words(models, authors_)),
-      teacher_moves_(learner.teacher() == nullptr || learner.teacher()->moves()),
+      student_moves_(student.prefix() == nullptr),
+      teacher_moves_(student_moves_ && (learner.teacher() == nullptr || learner.teacher()->moves())),
       student_actor_(*models.student, student_encoder_,
                      {.dtype = models.dtype,
                       .batch = options.rollout.sampling_batch,
                       .prefix = student.prefix().get(),
                       .words = words_}),
-      mixed_actor_(authors_, *models.student, student_encoder_) {
+      mixed_actor_(authors_, *models.student, student_encoder_, student.prefix().get()) {
   check_longest(options.longest, limits_);
   if (authors_.models.size() == 1) {
     auto actor = std::make_unique<generator::LanguageActor>(
@@ -138,7 +139,7 @@ void RolloutParts::add_adversary(const DistillLanguageModel& options, torch::Sca
 }
 
 void RolloutParts::student_changed() {
-  student_actor_.weights_changed();
+  if (student_moves_) student_actor_.weights_changed();
   if (packed_teacher_ == nullptr || !teacher_moves_) return;
   packed_teacher_->weights_changed();
   if (prefixed_teacher_) prefixed_teacher_->weights_changed();

@@ -43,6 +43,7 @@ class RolloutParts {
   language::ModelMixture authors_;  // the teacher's models
   ContextLimits limits_;
   std::int64_t words_;  // rows that every reader of what is written has
+  bool student_moves_;  // its model: a prefix is read as it is at each write
   bool teacher_moves_;
   std::unique_ptr<generator::Actor> teacher_actor_;
   generator::LanguageActor* packed_teacher_ = nullptr;          // the same, where it is a single model

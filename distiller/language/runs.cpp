@@ -263,7 +263,7 @@ LanguageEvaluation evaluate_language_model(const DistillLanguageModel& options, 
   std::vector<std::shared_ptr<language::CausalLm>> teachers;
   EvaluationTeacher teacher;
   language::ModelMixture& mixture = teacher.models;
-  bool knows_words = !std::holds_alternative<CachedTeacher>(options.teacher.weights);
+  bool knows_words = true;
   const auto add = [&](const std::string& source, double share) {
     auto loaded = language::load_language_model(source);
     knows_words = knows_words && language::same_vocabulary(loaded.tokenizer, student.tokenizer);
@@ -276,10 +276,15 @@ LanguageEvaluation evaluate_language_model(const DistillLanguageModel& options, 
     add(own, ensemble->share);
     for (const EnsembleMember& other : ensemble->others) add(other.model, other.share);
     mixture.mean = ensemble->mean;
-  } else if (knows_words) {
+  } else if (std::holds_alternative<FrozenTeacher>(options.teacher.weights)) {
     add(own, 1);
+  } else if (std::holds_alternative<InitialTeacher>(options.teacher.weights)) {
+    SeedStreams seeds = begin(options.run);
+    teachers.push_back(load_first_student(options, seeds).model);
+    mixture = language::alone(*teachers.back());
   }
-  return evaluate(*options.evaluation, options.student_view, student, knows_words ? &teacher : nullptr, open_texts);
+  const bool comparable = knows_words && !mixture.models.empty();
+  return evaluate(*options.evaluation, options.student_view, student, comparable ? &teacher : nullptr, open_texts);
 }
 
 LanguageEvaluation evaluate_language_model(const TrainLanguageModel& options, const std::string& model,

@@ -23,7 +23,8 @@ std::unique_ptr<PreparedRun> prepare(const DistillLanguageModel& options, const 
 std::unique_ptr<PreparedRun> prepare(const TrainLanguageModel& options, const RunInputs& inputs);
 
 // A model folder (or .gguf), or a folder with an adapter or a prefix of the student of `options`, against their teacher
-// on the real text and questions of `options.evaluation`, which must be there.
+// on the real text and questions of `options.evaluation`, which must be there. A teacher that moved during the run
+// (ema, live, trust_region) or was never loaded (cached) is in no file: the student is evaluated alone then.
 LanguageEvaluation evaluate_language_model(const DistillLanguageModel& options, const std::string& model,
                                            const generator::TextOpener& open_texts);
 LanguageEvaluation evaluate_language_model(const TrainLanguageModel& options, const std::string& model,

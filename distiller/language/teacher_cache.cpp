@@ -105,6 +105,7 @@ void TeacherCacheWriter::add(const Sequence& sequence) {
     tail_ += tail_of(sequence.top_log_probabilities.data() + t * facts_.k, facts_.k);
   }
   waiting_.push_back(sequence);
+  waiting_.back().teacher_states = torch::Tensor();  // not written, and by far the largest part
   if (entries_ >= part_entries_) write_part(false);
 }
 

@@ -1,5 +1,6 @@
 #include "generator/rollouts/answer_text.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <initializer_list>
@@ -191,6 +192,15 @@ std::string_view trimmed(std::string_view text) {
   const std::size_t first = text.find_first_not_of(kSpace);
   if (first == std::string_view::npos) return {};
   return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
+}
+
+std::string_view before_stop(std::string_view text, const std::vector<std::string>& stops, std::size_t free) {
+  std::size_t end = text.size();
+  for (const std::string& stop : stops) {
+    const std::size_t from = free < stop.size() ? 0 : free - stop.size() + 1;
+    end = std::min(end, text.find(stop, from));
+  }
+  return text.substr(0, end);
 }
 
 std::string without_thinking(std::string_view text) {

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 // What a completion says in the end. All functions take any bytes and read them once.
 
@@ -10,6 +12,9 @@ namespace drystill::generator {
 
 // Without ASCII white space at both ends.
 std::string_view trimmed(std::string_view text);
+
+// Up to the first of `stops`, texts that are not empty, that ends behind the first `free` bytes.
+std::string_view before_stop(std::string_view text, const std::vector<std::string>& stops, std::size_t free = 0);
 
 // Without <think>...</think>. A block that the prompt opened begins with the text; one that is not closed, because the
 // completion was cut there, goes to its end.

@@ -1,6 +1,8 @@
 #include "generator/rollouts/mixture_actor.h"
 
 #include <algorithm>
+#include <numeric>
+#include <utility>
 
 #include "core/error.h"
 #include "core/stop_request.h"
@@ -32,26 +34,31 @@ void MixtureActor::write_batch(std::span<const std::vector<std::int64_t>> prompt
   const auto decode = [this](std::span<const std::int64_t> ids) { return encoder_.decode(ids); };
   const language::Sampler sampler(options, stop_ids);
   MixtureProgress progress(mixture_, prompts, options.max_new_tokens);
-  std::size_t open = all.size();
-  for (std::int64_t step = 0; step < options.max_new_tokens && open > 0; ++step) {
+  std::vector<std::int64_t> open(all.size());  // which of all each row is
+  std::iota(open.begin(), open.end(), 0);
+  for (std::int64_t step = 0; step < options.max_new_tokens && !open.empty(); ++step) {
     if (const int signal = stop_requested()) throw Interrupted(signal);
     std::vector<language::Draw> draws;
-    for (std::int64_t row = 0; row < std::ssize(all); ++row) {
-      draws.push_back({.sequence = first_sequence + row, .step = step, .forbid_stop = step < options.min_new_tokens});
+    draws.reserve(open.size());
+    for (const std::int64_t i : open) {
+      draws.push_back({.sequence = first_sequence + i, .step = step, .forbid_stop = step < options.min_new_tokens});
     }
     torch::Tensor logits = progress.next_logits();
     writable_.restrict(logits);
     const auto sampled = sampler.sample(logits, draws);
-    for (std::size_t row = 0; row < all.size(); ++row) {
-      Written& written = all[row];
-      if (written.finished) continue;
+    std::vector<std::int64_t> rows, still_open;
+    for (std::size_t row = 0; row < open.size(); ++row) {
+      Written& written = all[static_cast<std::size_t>(open[row])];
       written.tokens.push_back(sampled.ids.const_data_ptr<std::int64_t>()[row]);
       written.log_probabilities.push_back(sampled.log_probs.const_data_ptr<float>()[row]);
       const auto reason = language::ending_of(written.tokens, stop_ids, options, decode);
       written.finished = reason && *reason != language::FinishReason::kLength;
-      if (written.finished) --open;
+      if (written.finished) continue;
+      rows.push_back(static_cast<std::int64_t>(row));
+      still_open.push_back(open[row]);
     }
-    progress.append(sampled.ids);
+    progress.append(sampled.ids, rows);
+    open = std::move(still_open);
   }
 }
 

@@ -1,5 +1,6 @@
 #include "generator/rollouts/mixture_progress.h"
 
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
@@ -7,7 +8,8 @@
 namespace drystill::generator {
 
 MixtureProgress::MixtureProgress(const language::ModelMixture& mixture,
-                                 std::span<const std::vector<std::int64_t>> prompts, std::int64_t new_tokens)
+                                 std::span<const std::vector<std::int64_t>> prompts, std::int64_t new_tokens,
+                                 const language::KvPrefix* prefix)
     : mixture_(mixture) {
   std::size_t width = 1;
   for (const auto& prompt : prompts) width = std::max(width, prompt.size());
@@ -20,8 +22,10 @@ MixtureProgress::MixtureProgress(const language::ModelMixture& mixture,
     std::ranges::copy(prompts[row], batch_.ids.mutable_data_ptr<std::int64_t>() + begin);
     std::fill_n(batch_.mask.mutable_data_ptr<bool>() + begin, prompts[row].size(), true);
   }
+  const std::int64_t before = prefix == nullptr ? 0 : prefix->length();
   for (const language::CausalLm* model : mixture.models) {
-    caches_.emplace_back(model->options(), rows, columns + new_tokens, model->compute_dtype());
+    caches_.emplace_back(model->options(), rows, before + columns + new_tokens, model->compute_dtype());
+    if (prefix != nullptr) prefix->fill(caches_.back());
   }
 }
 
@@ -35,8 +39,12 @@ torch::Tensor MixtureProgress::next_logits() {
   return language::mixed_logits(logits, mixture_);
 }
 
-void MixtureProgress::append(const torch::Tensor& ids) {
+void MixtureProgress::append(const torch::Tensor& ids, const std::vector<std::int64_t>& rows) {
   batch_ = {.ids = ids.unsqueeze(1), .mask = {}, .positions = {}};
+  if (std::ssize(rows) == ids.size(0) || rows.empty()) return;
+  const torch::Tensor kept = at::tensor(rows);
+  batch_.ids = batch_.ids.index_select(0, kept);
+  for (language::KvCache& cache : caches_) cache.select_rows(kept);
 }
 
 }  // namespace drystill::generator

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "language/adapters/kv_prefix.h"
 #include "language/models/kv_cache.h"
 #include "language/models/model_mixture.h"
 
@@ -15,12 +16,14 @@ namespace drystill::generator {
 // KvCache a model.
 class MixtureProgress {
  public:
-  // The mixture's models outlive this. prompts: at least one token each; new_tokens: room behind the longest.
+  // The mixture's models outlive this. prompts: at least one token each; new_tokens: room behind the longest. prefix:
+  // stands before every prompt, in a mixture of one; null: nothing does.
   MixtureProgress(const language::ModelMixture& mixture, std::span<const std::vector<std::int64_t>> prompts,
-                  std::int64_t new_tokens);
+                  std::int64_t new_tokens, const language::KvPrefix* prefix = nullptr);
 
-  torch::Tensor next_logits();            // [N, V] float32
-  void append(const torch::Tensor& ids);  // int64 [N]: what was sampled
+  torch::Tensor next_logits();  // [N, V] float32
+  // int64 [N]: what was sampled. Only `rows` go on, ascending indices of those so far.
+  void append(const torch::Tensor& ids, const std::vector<std::int64_t>& rows);
 
  private:
   language::ModelMixture mixture_;

@@ -20,7 +20,7 @@ struct Rollout {
   std::int64_t greedy_tokens = 0;        // so many of its first tokens were taken greedily
   double temperature = 1;                // that the others were drawn at
   bool by_student = false;
-  bool finished = false;         // ended by an end token, not by length
+  bool finished = false;         // ended by an end token, a stop string or a loop, not by length
   std::int64_t group = 0;        // rollouts of one prompt share it, within one draw
   std::optional<double> reward;  // 1 accepted, 0 rejected by the verifier; nothing without one
   std::string reason;            // why, in the verifier's words

@@ -38,6 +38,7 @@ void continue_chosen(Actor& actor, std::vector<Rollout>& rollouts, const std::ve
                      const std::vector<Tokens>& prompts, language::SamplingOptions sampling,
                      const at::Generator& random) {
   std::vector<Tokens> inputs;
+  inputs.reserve(chosen.size());
   for (const std::size_t i : chosen) inputs.push_back(joined(prompts[i], rollouts[i].completion));
   sampling.seed = random_seed(random);
   const auto written = actor.write(inputs, sampling);
@@ -127,16 +128,27 @@ const language::PromptEncoder& RolloutSource::encoder_of(const Rollout& rollout)
   return teachers ? *parts_.teacher_encoder : parts_.encoder;
 }
 
+// Without the stop string that ended it.
+std::string RolloutSource::text_of(const Rollout& rollout) const {
+  const language::PromptEncoder& encoder = encoder_of(rollout);
+  std::string text = encoder.decode(rollout.completion);
+  if (!rollout.finished || options_.sampling.stop_strings.empty()) return text;
+  // Among the first tokens a stop string stops nothing.
+  const auto free = std::min(rollout.completion.size(),
+                             static_cast<std::size_t>(std::max<std::int64_t>(0, options_.sampling.min_new_tokens - 1)));
+  const std::string begin = encoder.decode(std::span(rollout.completion).first(free));
+  return std::string(before_stop(text, options_.sampling.stop_strings, begin.size()));
+}
+
 // Context distillation (arXiv 2209.15189): what was written on the way to an answer is not learnt. The answer is text
 // of its own then, of which nobody has said how likely it is.
 void RolloutSource::take_answers(std::vector<Rollout>& rollouts) {
   if (!answer_) return;
   for (Rollout& rollout : rollouts) {
     if (const int signal = stop_requested()) throw Interrupted(signal);
-    const language::PromptEncoder& encoder = encoder_of(rollout);
-    const TextPattern::Match match = answer_->find(encoder.decode(rollout.completion));
+    const TextPattern::Match match = answer_->find(text_of(rollout));
     const std::string_view answer = trimmed(match.text);
-    rollout.completion = answer.empty() ? Tokens{} : encoder.completion(answer);
+    rollout.completion = answer.empty() ? Tokens{} : encoder_of(rollout).completion(answer);
     rollout.log_probabilities.clear();
     rollout.importance.clear();
     rollout.states = torch::Tensor();
@@ -152,7 +164,7 @@ void RolloutSource::verify(std::vector<Rollout>& rollouts) {
   std::int64_t accepted = 0;
   for (Rollout& rollout : rollouts) {
     if (const int signal = stop_requested()) throw Interrupted(signal);
-    texts.push_back(encoder_of(rollout).decode(rollout.completion));
+    texts.push_back(text_of(rollout));
     Verdict verdict = verifier_->check(texts.back(), rollout.item);
     rollout.reward = verdict.accepted ? 1 : 0;
     accepted += verdict.accepted ? 1 : 0;

@@ -92,6 +92,7 @@ class RolloutSource {
   language::SamplingOptions sampling_of(const RolloutRequest& request) const;
   void verify(std::vector<Rollout>& rollouts);
   const language::PromptEncoder& encoder_of(const Rollout& rollout) const;
+  std::string text_of(const Rollout& rollout) const;
   void take_answers(std::vector<Rollout>& rollouts);
   // Writes the rollouts whose author that is.
   void write_by(Author author, const std::vector<Author>& authors, std::vector<Rollout>& rollouts,

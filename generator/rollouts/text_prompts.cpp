@@ -17,26 +17,24 @@ class Corpus {
   Corpus(const std::vector<std::string>& texts, const language::PromptEncoder& encoder) {
     for (const std::string& text : texts) texts_.push_back(encoder.text(text));
     std::erase_if(texts_, [](const auto& tokens) { return tokens.size() < 2; });
-    for (const auto& tokens : texts_) total_ += static_cast<std::int64_t>(tokens.size());
+    ends_.reserve(texts_.size());
+    for (const auto& tokens : texts_) ends_.push_back((ends_.empty() ? 0 : ends_.back()) + std::ssize(tokens));
     if (texts_.empty()) throw InputError("the text files hold no text of two tokens or more");
   }
 
   // A window of `length` tokens at a uniformly random place, shorter where its text is.
   std::vector<std::int64_t> window(std::int64_t length, const at::Generator& random) const {
-    std::int64_t place = random_integer(random, 0, total_ - 1);
-    std::size_t text = 0;
-    while (place >= static_cast<std::int64_t>(texts_[text].size())) {
-      place -= static_cast<std::int64_t>(texts_[text++].size());
-    }
-    const auto size = static_cast<std::int64_t>(texts_[text].size());
-    const std::int64_t taken = std::min(length, size);
-    const std::int64_t first = std::min(place, size - taken);
-    return {texts_[text].begin() + first, texts_[text].begin() + first + taken};
+    const std::int64_t place = random_integer(random, 0, ends_.back() - 1);
+    const auto index = std::upper_bound(ends_.begin(), ends_.end(), place) - ends_.begin();
+    const auto& text = texts_[static_cast<std::size_t>(index)];
+    const std::int64_t taken = std::min(length, std::ssize(text));
+    const std::int64_t first = std::ssize(text) - std::max(ends_[static_cast<std::size_t>(index)] - place, taken);
+    return {text.begin() + first, text.begin() + first + taken};
   }
 
  private:
   std::vector<std::vector<std::int64_t>> texts_;
-  std::int64_t total_ = 0;
+  std::vector<std::int64_t> ends_;  // where each ends among all tokens
 };
 
 class FileRecords final : public PromptSource {

@@ -48,7 +48,11 @@ torch::Tensor GenerativeSynthesizer::in_unit_range(const torch::Tensor& output) 
 SynthesisReport GenerativeSynthesizer::improve(const SynthesisRequest& request) {
   for (; warmup_left_ > 0; --warmup_left_) {
     if (const int signal = stop_requested()) throw Interrupted(signal);
-    step({request.batch, /*adversarial_weight=*/0});
+    const auto report = step({request.batch, /*adversarial_weight=*/0});
+    // Not at every step: reading a number waits for the device.
+    if (warmup_left_ % 50 == 0 && !report.loss.isfinite().item<bool>()) {
+      throw DivergedError("the generator's loss in its warm-up is not finite");
+    }
   }
   return step(request);
 }

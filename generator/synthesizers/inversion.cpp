@@ -5,6 +5,9 @@
 #include <ATen/ops/rand.h>
 #include <ATen/ops/randperm.h>
 
+#include <utility>
+#include <vector>
+
 #include "core/error.h"
 #include "core/optimizer.h"
 #include "core/stop_request.h"
@@ -48,6 +51,9 @@ torch::Tensor InversionSynthesizer::targets(std::int64_t count) {
 
 SynthesisReport InversionSynthesizer::improve(const SynthesisRequest& request) {
   const torch::Tensor before = random_.get_state();
+  // In training mode the student's batch norms move with every step over the pixels.
+  std::vector<std::pair<torch::Tensor, torch::Tensor>> buffers;
+  for (const auto& buffer : models_.student->buffers()) buffers.emplace_back(buffer, buffer.clone());
   torch::Tensor pixels = start(request.batch).requires_grad_(true);
   const torch::Tensor wanted = targets(request.batch);
   Optimizer optimizer({pixels}, options_.optimizer);
@@ -57,13 +63,14 @@ SynthesisReport InversionSynthesizer::improve(const SynthesisRequest& request) {
   for (std::int64_t step = 0; step < options_.steps; ++step) {
     if (const int signal = stop_requested()) {
       random_.set_state(before);  // the whole batch begins again
+      for (auto& [buffer, saved] : buffers) buffer.copy_(saved);
       throw Interrupted(signal);
     }
     if (options_.keep_every > 0 && step % options_.keep_every == 0) made.push_back(pixels.detach().clone());
     optimizer.zero_grad();
     const torch::Tensor seen = vision::augment(pixels, options_.augment, random_);
     auto value = objective_.evaluate(pixels, normalise_(seen).to(models_.dtype), request.adversarial_weight);
-    if (wanted.defined()) {
+    if (wanted.defined() && options_.target.weight > 0) {
       value.add("target", options_.target.weight,
                 target_loss(value.teacher_logits, wanted, options_.target.temperature));
     }

@@ -80,7 +80,9 @@ void causal_softmax_rows(c10::BFloat16* scores, std::int64_t width, float scale,
       weight.store(scratch + i);
       sum = sum + weight;
     }
-    const FloatVec inverse(1 / sum_of(sum));
+    // exp_u20 makes a large number of NaN: top - top keeps a row that holds one, or an infinity, from passing as
+    // finite.
+    const FloatVec inverse((FloatVec(1.f) + (top - top)) / FloatVec(sum_of(sum)));
     for (std::int64_t i = 0; i < count; i += kPair) {
       store(load_pair(scratch + i) * VecPair{inverse, inverse}, row + i, count - i);
     }

@@ -1,7 +1,6 @@
 #include "language/adapters/kv_prefix.h"
 
 #include <ATen/ops/cat.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/stack.h>
 
 #include <nlohmann/json.hpp>
@@ -72,15 +71,6 @@ std::shared_ptr<KvPrefix> KvPrefix::from_text(const CausalLm& model, const torch
     values.push_back(view.value.squeeze(0));
   }
   return std::make_shared<KvPrefix>(at::stack(keys), at::stack(values), frozen, model.options().rope);
-}
-
-std::shared_ptr<KvPrefix> KvPrefix::random(const TransformerOptions& model, std::int64_t length, std::int64_t frozen,
-                                           double deviation, at::Generator generator) {
-  const auto draw = [&] {
-    return at::empty({model.layers, model.kv_heads, length, model.head_dim}).normal_(0, deviation, generator);
-  };
-  const auto keys = draw();
-  return std::make_shared<KvPrefix>(keys, draw(), frozen, model.rope);
 }
 
 torch::Tensor KvPrefix::all(const torch::Tensor& frozen, const torch::Tensor& trained) const {

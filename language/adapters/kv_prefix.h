@@ -1,6 +1,5 @@
 #pragma once
 
-#include <ATen/core/Generator.h>
 #include <torch/nn/module.h>
 #include <torch/types.h>
 
@@ -23,9 +22,6 @@ class KvPrefix : public torch::nn::Module {
  public:
   // The keys and values that `ids` (int64 [p]) have in `model`: before training, the prefix equals the text in context.
   static std::shared_ptr<KvPrefix> from_text(const CausalLm& model, const torch::Tensor& ids, std::int64_t frozen = 1);
-  // Normal(0, deviation).
-  static std::shared_ptr<KvPrefix> random(const TransformerOptions& model, std::int64_t length, std::int64_t frozen,
-                                          double deviation, at::Generator generator);
 
   // [layers, kv_heads, p, head_dim] each, float32, taken over. InputError where they do not fit each other.
   KvPrefix(const torch::Tensor& keys, const torch::Tensor& values, std::int64_t frozen, const RopeOptions& rope);

@@ -31,8 +31,7 @@ bool is_target(const std::string& name, const std::string& target) {
 std::vector<std::string> chosen_linears(const CausalLm& model, const LoraOptions& options) {
   std::vector<std::string> names;
   std::set<std::string> unused(options.targets.begin(), options.targets.end());
-  for (const auto& item : model.named_modules("", /*include_self=*/false)) {
-    if (dynamic_cast<const Linear*>(item.value().get()) == nullptr) continue;
+  for (const auto& item : model.linears()) {
     bool chosen = options.targets.empty() && item.key() != kHead;
     for (const auto& target : options.targets) {
       if (!is_target(item.key(), target)) continue;
@@ -93,9 +92,11 @@ LoraAdapter::LoraAdapter(std::shared_ptr<CausalLm> model, const LoraOptions& opt
 }
 
 void LoraAdapter::attach(const std::vector<std::string>& names) {
+  const auto linears = model_->linears();
   for (const auto& name : names) {
-    auto linear = model_->linear(name);
-    if (!linear) throw InputError("[language.LoraAdapter] the model has no linear layer " + io::quote(name));
+    const auto* found = linears.find(name);
+    if (found == nullptr) throw InputError("[language.LoraAdapter] the model has no linear layer " + io::quote(name));
+    const auto& linear = *found;
     if (linear->low_rank()) throw ConfigError("[language.LoraAdapter] the model has an adapter already");
     const auto type = linear->weight().options().dtype(torch::kFloat32).requires_grad(false);
     auto low_rank = std::make_shared<LowRank>();
@@ -103,28 +104,13 @@ void LoraAdapter::attach(const std::vector<std::string>& names) {
     low_rank->a = register_parameter(key + "/lora_A", at::zeros({options_.rank, linear->in_features()}, type));
     low_rank->b = register_parameter(key + "/lora_B", at::zeros({linear->out_features(), options_.rank}, type));
     low_rank->scale = scale();
-    targets_.push_back({name, std::move(linear), std::move(low_rank)});
+    targets_.push_back({name, linear, std::move(low_rank)});
   }
-  set_enabled(true);
+  for (const auto& target : targets_) target.linear->set_low_rank(target.low_rank);
 }
 
 LoraAdapter::~LoraAdapter() {
   for (const auto& target : targets_) target.linear->set_low_rank(nullptr);
-}
-
-void LoraAdapter::set_enabled(bool enabled) {
-  enabled_ = enabled;
-  for (const auto& target : targets_) target.linear->set_low_rank(enabled ? target.low_rank : nullptr);
-}
-
-void LoraAdapter::merge() {
-  const torch::NoGradGuard no_grad;
-  for (const auto& target : targets_) {
-    auto weight = target.linear->weight();
-    weight.copy_(weight.to(torch::kFloat32).addmm(target.low_rank->b, target.low_rank->a, 1, scale()));
-    target.low_rank->b.zero_();
-  }
-  set_enabled(false);
 }
 
 void LoraAdapter::save(const std::filesystem::path& folder, const std::string& base) const {

@@ -15,7 +15,7 @@ namespace drystill::language {
 
 // Low-rank corrections of a model's linear layers. The parameters are this module's; the model's own stay as they are
 // (freeze them to train the adapter alone). Float32 whatever the model is. The adapter acts on the model as long as it
-// lives and is enabled; one adapter a model.
+// lives; one adapter a model. CausalLm::without_adapter is the model as it was before: the "initial" teacher.
 class LoraAdapter : public torch::nn::Module {
  public:
   // A is drawn as PEFT draws it, U(-1/sqrt(in), 1/sqrt(in)); B is zero, so nothing changes yet. ConfigError where a
@@ -24,13 +24,6 @@ class LoraAdapter : public torch::nn::Module {
   ~LoraAdapter() override;
   LoraAdapter(const LoraAdapter&) = delete;
   LoraAdapter& operator=(const LoraAdapter&) = delete;
-
-  // Off, the model is what it was before: the "initial" teacher of a student that trains this adapter.
-  void set_enabled(bool enabled);
-  bool enabled() const { return enabled_; }
-
-  // Adds the corrections to the model's weights, in float32, and switches itself off for good: B becomes zero.
-  void merge();
 
   // adapter_config.json and adapter_model.safetensors, which Python's `peft` loads over the model called `base`.
   void save(const std::filesystem::path& folder, const std::string& base) const;
@@ -54,22 +47,6 @@ class LoraAdapter : public torch::nn::Module {
   std::shared_ptr<CausalLm> model_;
   LoraOptions options_;
   std::vector<Target> targets_;
-  bool enabled_ = true;
-};
-
-// The adapter is off in this scope.
-class WithoutAdapter {
- public:
-  explicit WithoutAdapter(LoraAdapter& adapter) : adapter_(adapter), was_(adapter.enabled()) {
-    adapter_.set_enabled(false);
-  }
-  ~WithoutAdapter() { adapter_.set_enabled(was_); }
-  WithoutAdapter(const WithoutAdapter&) = delete;
-  WithoutAdapter& operator=(const WithoutAdapter&) = delete;
-
- private:
-  LoraAdapter& adapter_;
-  bool was_;
 };
 
 }  // namespace drystill::language

@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "core/utf8.h"
 #include "io/quote.h"
 #include "language/tokenizer/unicode.h"
-#include "language/tokenizer/utf8.h"
 
 namespace drystill::language {
 namespace {
@@ -160,9 +160,7 @@ std::string ChatTemplate::render(Messages messages, const ChatOptions& options) 
   return text;
 }
 
-std::vector<std::int64_t> encode_chat(const Tokenizer& tokenizer, const ChatTemplate& chat_template, Messages messages,
-                                      const ChatOptions& options) {
-  const std::vector<ChatSegment> segments = chat_template.segments(messages, options);
+std::vector<std::int64_t> encode_segments(const Tokenizer& tokenizer, std::span<const ChatSegment> segments) {
   std::vector<Tokenizer::Part> parts;
   parts.reserve(segments.size());
   for (const ChatSegment& segment : segments) parts.push_back({segment.text, segment.is_template});
@@ -170,7 +168,7 @@ std::vector<std::int64_t> encode_chat(const Tokenizer& tokenizer, const ChatTemp
 }
 
 std::vector<std::int64_t> encode_chat(const Tokenizer& tokenizer, Messages messages, const ChatOptions& options) {
-  return encode_chat(tokenizer, ChatTemplate::for_tokenizer(tokenizer), messages, options);
+  return encode_segments(tokenizer, ChatTemplate::for_tokenizer(tokenizer).segments(messages, options));
 }
 
 }  // namespace drystill::language

@@ -59,10 +59,12 @@ class ChatTemplate {
   bool always_prompts_ = false;                // the first Llama 3: the generation prompt is not optional
 };
 
-// The ids of a chat. What the messages say cannot make a special token: "<|im_end|>" in a message is ordinary text.
+// The ids of a rendered chat. What the messages say cannot make a special token: "<|im_end|>" in a message is ordinary
+// text.
+std::vector<std::int64_t> encode_segments(const Tokenizer& tokenizer, std::span<const ChatSegment> segments);
+
+// The same of a chat in the tokenizer's own template.
 std::vector<std::int64_t> encode_chat(const Tokenizer& tokenizer, std::span<const ChatMessage> messages,
                                       const ChatOptions& options = {});
-std::vector<std::int64_t> encode_chat(const Tokenizer& tokenizer, const ChatTemplate& chat_template,
-                                      std::span<const ChatMessage> messages, const ChatOptions& options = {});
 
 }  // namespace drystill::language

@@ -200,13 +200,6 @@ const torch::Tensor& CausalLm::input_weight() const {
   return embedding_->weight();
 }
 
-void CausalLm::set_special_tokens(std::optional<std::int64_t> bos, std::vector<std::int64_t> eos,
-                                  std::optional<std::int64_t> pad) {
-  options_.bos_token = bos;
-  options_.eos_tokens = std::move(eos);
-  options_.pad_token = pad;
-}
-
 torch::ScalarType CausalLm::compute_dtype() const {
   return compute_dtype_.value_or(embedding_->weight().scalar_type());
 }
@@ -215,9 +208,12 @@ void CausalLm::freeze() {
   for (auto& parameter : parameters()) parameter.set_requires_grad(false);
 }
 
-std::shared_ptr<Linear> CausalLm::linear(const std::string& name) const {
-  const auto found = named_modules("", /*include_self=*/false);
-  return found.contains(name) ? std::dynamic_pointer_cast<Linear>(found[name]) : nullptr;
+torch::OrderedDict<std::string, std::shared_ptr<Linear>> CausalLm::linears() const {
+  torch::OrderedDict<std::string, std::shared_ptr<Linear>> found;
+  for (const auto& item : named_modules("", /*include_self=*/false)) {
+    if (auto linear = std::dynamic_pointer_cast<Linear>(item.value())) found.insert(item.key(), std::move(linear));
+  }
+  return found;
 }
 
 std::shared_ptr<CausalLm> CausalLm::without_adapter() const {

@@ -66,9 +66,6 @@ class CausalLm : public torch::nn::Module {
   const torch::Tensor& output_weight() const;  // [V, H]: the embedding's where tied
   const torch::Tensor& input_weight() const;   // [V, H]
   const TransformerOptions& options() const { return options_; }
-  // The tokens a model's file names can be changed, its shape cannot.
-  void set_special_tokens(std::optional<std::int64_t> bos, std::vector<std::int64_t> eos,
-                          std::optional<std::int64_t> pad);
 
   // The dtype of activations; as long as it is not set, that of the parameters.
   void set_compute_dtype(torch::ScalarType dtype) { compute_dtype_ = dtype; }
@@ -78,9 +75,10 @@ class CausalLm : public torch::nn::Module {
   void set_gradient_checkpointing(bool on) { gradient_checkpointing_ = on; }
   void freeze();  // no parameter wants a gradient any more
 
-  std::shared_ptr<Linear> linear(const std::string& name) const;  // by module name; null where there is none
-  std::shared_ptr<CausalLm> copy() const;                         // parameters of its own, no low-rank branches
-  std::shared_ptr<CausalLm> without_adapter() const;              // the same parameters, no low-rank branches
+  // All linear layers by module name, in the model's order.
+  torch::OrderedDict<std::string, std::shared_ptr<Linear>> linears() const;
+  std::shared_ptr<CausalLm> copy() const;             // parameters of its own, no low-rank branches
+  std::shared_ptr<CausalLm> without_adapter() const;  // the same parameters, no low-rank branches
 
  private:
   Rotation rotation(const torch::Tensor& positions) const;

@@ -16,6 +16,8 @@ namespace {
 
 using Tensors = std::map<std::string, torch::Tensor>;
 
+constexpr const char* kGenerationConfig = "generation_config.json";
+
 // Published gpt2 weights of its projections are [in, out].
 bool is_transposed(const std::string& name, Family family) {
   return family == Family::kGpt2 &&
@@ -27,7 +29,7 @@ bool is_buffer(const std::string& name) {
 }
 
 void add_generation_config(const std::filesystem::path& folder, TransformerOptions& options) {
-  const auto path = folder / "generation_config.json";
+  const auto path = folder / kGenerationConfig;
   if (!std::filesystem::exists(path)) return;
   const auto source = io::quote(path.string());
   const auto json = io::read_json_object(path);
@@ -92,6 +94,9 @@ void save_causal_lm(const std::filesystem::path& folder, const CausalLm& model,
   }
   io::write_safetensors(folder / "model.safetensors", tensors, metadata);
   io::write_file(folder / "config.json", hf_config_text(options, model.input_weight().scalar_type()));
+  // What another model left here would be obeyed; its end tokens, say.
+  io::remove_other_weights(folder);
+  std::filesystem::remove(folder / kGenerationConfig);
 }
 
 }  // namespace drystill::language

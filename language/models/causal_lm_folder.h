@@ -35,7 +35,9 @@ std::shared_ptr<CausalLm> load_causal_lm(const std::filesystem::path& folder,
 // float32; weights beside it are not read.
 std::shared_ptr<CausalLm> fresh_causal_lm(const std::filesystem::path& config, at::Generator generator);
 
-// Writes config.json and model.safetensors, which `transformers` loads. The tokenizer's files are not this function's.
+// Writes config.json and model.safetensors, which `transformers` loads. Other weights in the folder and a
+// generation_config.json are of a model that was there before: they are removed (end tokens that the model took from
+// such a file stand in its config.json). The tokenizer's files are not this function's.
 void save_causal_lm(const std::filesystem::path& folder, const CausalLm& model,
                     const std::map<std::string, std::string>& metadata = {});
 

@@ -69,15 +69,6 @@ void KvCache::select_rows(const torch::Tensor& rows) {
   rows_ = rows.numel();
 }
 
-void KvCache::truncate(std::int64_t length) {
-  if (length < 0 || length > length_) {
-    throw InputError("[language.KvCache] cannot truncate " + std::to_string(length_) + " entries to " +
-                     std::to_string(length));
-  }
-  length_ = length;
-  has_padding_ = has_padding_ && !valid().all().item<bool>();
-}
-
 torch::Tensor KvCache::valid() const {
   return valid_.narrow(1, 0, length_);
 }

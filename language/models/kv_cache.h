@@ -33,8 +33,6 @@ class KvCache {
   // Row i of the cache becomes what row rows[i] was: beams, finished texts dropped, one prompt copied. int64 [new
   // rows].
   void select_rows(const torch::Tensor& rows);
-  // Forgets all entries from `length` on.
-  void truncate(std::int64_t length);
 
   std::int64_t rows() const { return rows_; }
   std::int64_t length() const { return length_; }

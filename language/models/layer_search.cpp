@@ -2,7 +2,7 @@
 
 #include <ATen/ops/log_softmax.h>
 
-#include <limits>
+#include <algorithm>
 #include <numeric>
 #include <span>
 #include <string>
@@ -36,29 +36,47 @@ class Comparison {
   torch::Tensor whole_, probabilities_;  // [N, positions, V]
 };
 
-// The place in `layers` of the one without which the rest diverges least.
-struct Candidate {
-  std::size_t place = 0;
-  double divergence = std::numeric_limits<double>::infinity();
+// Some of the texts, before the first layer and behind the last of the whole model: [n, T, H].
+struct TextStates {
+  torch::Tensor first, last;
 };
 
-Candidate least_missed(const CausalLm& model, const Comparison& compare, torch::Tensor state,
-                       const std::vector<std::int64_t>& layers) {
-  const std::span<const std::int64_t> all(layers);
-  Candidate best;
-  for (std::size_t place = 0; place < all.size(); ++place) {
-    if (const int signal = stop_requested()) throw Interrupted(signal);
-    const double divergence = compare(model.through_layers(state, all.subspan(place + 1)));
-    if (divergence < best.divergence) best = {place, divergence};
-    state = model.through_layers(state, all.subspan(place, 1));
+// Only what is compared: the states between the layers go with the texts they are of.
+std::vector<TextStates> states_of(const CausalLm& model, const torch::Tensor& ids, std::int64_t most_logits) {
+  const std::int64_t texts = ids.size(0), positions = ids.size(1) / kStride + 1;
+  const std::int64_t together = std::max<std::int64_t>(most_logits / (positions * model.options().vocab_size), 1);
+  std::vector<TextStates> parts;
+  for (std::int64_t begin = 0; begin < texts; begin += together) {
+    const torch::Tensor some = ids.narrow(0, begin, std::min(together, texts - begin));
+    std::vector<torch::Tensor> states;
+    model.hidden({.ids = some, .mask = {}, .positions = {}}, {.layer_states = &states});
+    parts.push_back({states.front(), states.back()});
   }
-  return best;
+  return parts;
+}
+
+// What each of `layers` is missed, in turn: KL(whole model || these layers without it), the mean over all texts.
+std::vector<double> divergences(const CausalLm& model, const std::vector<TextStates>& parts, std::int64_t texts,
+                                const std::vector<std::int64_t>& layers) {
+  const std::span<const std::int64_t> all(layers);
+  std::vector<double> means(all.size(), 0);
+  for (const TextStates& part : parts) {
+    const Comparison compare(model, part.last);
+    const double share = static_cast<double>(part.last.size(0)) / static_cast<double>(texts);
+    torch::Tensor state = part.first;
+    for (std::size_t place = 0; place < all.size(); ++place) {
+      if (const int signal = stop_requested()) throw Interrupted(signal);
+      means[place] += share * compare(model.through_layers(state, all.subspan(place + 1)));
+      state = model.through_layers(state, all.subspan(place, 1));
+    }
+  }
+  return means;
 }
 
 }  // namespace
 
 LayerSearch search_layers(const CausalLm& model, const torch::Tensor& ids, std::int64_t keep,
-                          const std::function<void(const DroppedLayer&)>& report) {
+                          const std::function<void(const DroppedLayer&)>& report, std::int64_t most_logits) {
   const std::int64_t count = model.options().layers;
   if (keep < 1 || keep > count) {
     throw ConfigError("[language.search_layers] " + std::to_string(keep) + " layers to keep, expected 1 to " +
@@ -69,13 +87,12 @@ LayerSearch search_layers(const CausalLm& model, const torch::Tensor& ids, std::
   found.kept.resize(static_cast<std::size_t>(count));
   std::iota(found.kept.begin(), found.kept.end(), 0);
 
-  std::vector<torch::Tensor> states;
-  model.hidden({.ids = ids, .mask = {}, .positions = {}}, {.layer_states = &states});
-  const Comparison compare(model, states.back());
+  const std::vector<TextStates> parts = states_of(model, ids, most_logits);
   while (std::ssize(found.kept) > keep) {
-    const Candidate best = least_missed(model, compare, states.front(), found.kept);
-    found.dropped.push_back({found.kept[best.place], best.divergence});
-    found.kept.erase(found.kept.begin() + static_cast<std::ptrdiff_t>(best.place));
+    const std::vector<double> missed = divergences(model, parts, ids.size(0), found.kept);
+    const auto place = std::ranges::min_element(missed) - missed.begin();
+    found.dropped.push_back({found.kept[static_cast<std::size_t>(place)], missed[static_cast<std::size_t>(place)]});
+    found.kept.erase(found.kept.begin() + place);
     if (report) report(found.dropped.back());
   }
   return found;

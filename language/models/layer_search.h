@@ -23,9 +23,13 @@ struct LayerSearch {
 // the perplexity of calibration text: then `ids` [N, T] may be text that the model wrote itself. The divergence is the
 // mean over every fourth position: neighbours say nearly the same, and the output head is what costs.
 //
+// Memory for logits is bounded: texts are compared a few at a time, with at most `most_logits` numbers a tensor, or one
+// text, and a few such tensors. It changes nothing but the rounding.
+//
 // `report` is told each layer that goes. Throws ConfigError unless 1 <= keep <= the model's layers, and Interrupted
 // where a signal asked to stop.
 LayerSearch search_layers(const CausalLm& model, const torch::Tensor& ids, std::int64_t keep,
-                          const std::function<void(const DroppedLayer&)>& report = {});
+                          const std::function<void(const DroppedLayer&)>& report = {},
+                          std::int64_t most_logits = std::int64_t{1} << 25);
 
 }  // namespace drystill::language

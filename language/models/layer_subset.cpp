@@ -32,16 +32,4 @@ std::shared_ptr<CausalLm> make_from_layers(const CausalLm& teacher, const std::v
   return student;
 }
 
-std::vector<std::int64_t> evenly_spaced_layers(std::int64_t total, std::int64_t count) {
-  if (count < 1 || count > total) {
-    throw ConfigError("[language.evenly_spaced_layers] " + std::to_string(count) + " layers, expected 1 to " +
-                      std::to_string(total));
-  }
-  std::vector<std::int64_t> layers;
-  for (std::int64_t i = 0; i < count; ++i) {
-    layers.push_back(count == 1 ? 0 : (2 * i * (total - 1) + count - 1) / (2 * (count - 1)));
-  }
-  return layers;
-}
-
 }  // namespace drystill::language

@@ -13,7 +13,4 @@ namespace drystill::language {
 // that the teacher does not have.
 std::shared_ptr<CausalLm> make_from_layers(const CausalLm& teacher, const std::vector<std::int64_t>& layers);
 
-// `count` of `total` layers, spread evenly, the first and the last included: {0, 2, 5, 7} for 4 of 8.
-std::vector<std::int64_t> evenly_spaced_layers(std::int64_t total, std::int64_t count);
-
 }  // namespace drystill::language

@@ -23,7 +23,7 @@ Linear::Linear(std::int64_t in, std::int64_t out, bool bias, const torch::Tensor
 
 torch::Tensor Linear::forward(const torch::Tensor& x) const {
   const auto dtype = x.scalar_type();
-  auto y = product_ ? product_(x) : kernels::linear(x, as_dtype(weight_, dtype), as_dtype(bias_, dtype));
+  auto y = kernels::linear(x, as_dtype(weight_, dtype), as_dtype(bias_, dtype));
   if (low_rank_) {
     const auto narrow = kernels::linear(x, low_rank_->a.to(dtype));
     y = y + kernels::linear(narrow, low_rank_->b.to(dtype)) * low_rank_->scale;

@@ -4,7 +4,6 @@
 #include <torch/types.h>
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 
 #include "language/models/transformer_options.h"
@@ -23,19 +22,15 @@ struct LowRank {
   double scale = 1;
 };
 
-// x W^T + bias, with two places to step in: a low-rank branch beside the product, and another product altogether.
+// x W^T + bias, and where there is one, a low-rank branch beside the product.
 class Linear : public torch::nn::Module {
  public:
-  // Stands in for x W^T + bias: [..., in] -> [..., out]. For inference engines that hold packed or quantised weights.
-  using Product = std::function<torch::Tensor(const torch::Tensor& x)>;
-
   Linear(std::int64_t in, std::int64_t out, bool bias, const torch::TensorOptions& tensor_options);
 
   torch::Tensor forward(const torch::Tensor& x) const;  // [..., in] -> [..., out]
 
   void set_low_rank(std::shared_ptr<const LowRank> low_rank) { low_rank_ = std::move(low_rank); }  // null: none
   const std::shared_ptr<const LowRank>& low_rank() const { return low_rank_; }
-  void set_product(Product product) { product_ = std::move(product); }  // empty: the weight's own
 
   const torch::Tensor& weight() const { return weight_; }  // [out, in]
   const torch::Tensor& bias() const { return bias_; }      // [out], undefined where there is none
@@ -46,7 +41,6 @@ class Linear : public torch::nn::Module {
   torch::Tensor weight_;
   torch::Tensor bias_;
   std::shared_ptr<const LowRank> low_rank_;
-  Product product_;
 };
 
 class Embedding : public torch::nn::Module {

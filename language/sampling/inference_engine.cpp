@@ -6,13 +6,13 @@
 #include <c10/util/StringUtil.h>
 
 #include <algorithm>
-#include <cmath>
 #include <set>
 
 #include "core/error.h"
 #include "core/stop_request.h"
 #include "kernels/decoder_rows.h"
 #include "kernels/logit_blocks.h"
+#include "language/sampling/logit_sum.h"
 #include "language/sampling/packed_decoder.h"
 
 namespace drystill::language {
@@ -182,14 +182,9 @@ std::vector<float> InferenceEngine::token_log_probs(std::span<const std::int64_t
     const auto* values = logits.const_data_ptr<float>();
     kernels::logit_blocks(values, size, vocabulary, 1, maxima.data(), sums.data(), nullptr);
     for (std::int64_t i = 0; i < size; ++i) {
-      const float *row_maxima = maxima.data() + i * blocks, *row_sums = sums.data() + i * blocks;
-      const auto largest = static_cast<double>(*std::max_element(row_maxima, row_maxima + blocks));
-      double total = 0;
-      for (std::int64_t block = 0; block < blocks; ++block) {
-        total += static_cast<double>(row_sums[block]) * std::exp(static_cast<double>(row_maxima[block]) - largest);
-      }
+      const auto row = [&](const std::vector<float>& all) { return std::span(all).subspan(i * blocks, blocks); };
       const auto logit = static_cast<double>(values[i * vocabulary + ids[begin + i + 1]]);
-      log_probs.push_back(static_cast<float>(logit - largest - std::log(total)));
+      log_probs.push_back(static_cast<float>(logit - log_sum_of_blocks(row(maxima), row(sums))));
     }
   }
   return log_probs;

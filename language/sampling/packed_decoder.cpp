@@ -22,7 +22,7 @@ constexpr std::int64_t kRowsPerThread = 8;  // below this a second thread costs 
 class Source {
  public:
   Source(const CausalLm& model, torch::ScalarType dtype)
-      : model_(model), parameters_(model.named_parameters()), dtype_(dtype) {}
+      : linears_(model.linears()), parameters_(model.named_parameters()), dtype_(dtype) {}
 
   torch::Tensor tensor(const std::string& name) const {
     const torch::Tensor* found = parameters_.find(name);
@@ -35,10 +35,13 @@ class Source {
   kernels::PackedLinear linears(const std::vector<std::string>& names) const {
     std::vector<torch::Tensor> weights, biases;
     for (const std::string& name : names) {
-      const auto linear = model_.linear(name);
-      if (!linear) throw InputError(c10::str("[language.inference_engine] the model has no linear layer ", name));
-      weights.push_back(merged_weight(*linear));
-      if (linear->bias().defined()) biases.push_back(linear->bias().detach().to(torch::kFloat32));
+      const std::shared_ptr<Linear>* found = linears_.find(name);
+      if (found == nullptr) {
+        throw InputError(c10::str("[language.inference_engine] the model has no linear layer ", name));
+      }
+      const Linear& linear = **found;
+      weights.push_back(merged_weight(linear));
+      if (linear.bias().defined()) biases.push_back(linear.bias().detach().to(torch::kFloat32));
     }
     if (!biases.empty() && biases.size() != names.size()) {
       throw InputError(c10::str("[language.inference_engine] expected biases for all or none of ", names));
@@ -55,7 +58,7 @@ class Source {
                      branch.scale);
   }
 
-  const CausalLm& model_;
+  torch::OrderedDict<std::string, std::shared_ptr<Linear>> linears_;
   torch::OrderedDict<std::string, torch::Tensor> parameters_;
   torch::ScalarType dtype_;
 };

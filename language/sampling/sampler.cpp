@@ -12,6 +12,7 @@
 
 #include "core/error.h"
 #include "kernels/logit_blocks.h"
+#include "language/sampling/logit_sum.h"
 
 namespace drystill::language {
 namespace {
@@ -183,17 +184,6 @@ struct RowBuffers {
   double inverse_temperature;
 };
 
-// log sum exp of a row, from its blocks, at temperature 1.
-double log_sum(const RowBuffers& row) {
-  const auto largest = static_cast<double>(*std::max_element(row.maxima, row.maxima + row.blocks));
-  double total = 0;
-  for (std::int64_t block = 0; block < row.blocks; ++block) {
-    if (row.maxima[block] == kNothing) continue;
-    total += static_cast<double>(row.sums[block]) * std::exp(static_cast<double>(row.maxima[block]) - largest);
-  }
-  return largest + std::log(total);
-}
-
 void ban(RowBuffers& row, const std::vector<std::int64_t>& ids) {
   for (const std::int64_t id : ids) {
     if (id < 0 || id >= row.vocabulary) continue;
@@ -305,7 +295,8 @@ SampledTokens Sampler::sample(const torch::Tensor& logits, std::span<const Draw>
                      .vocabulary = vocabulary,
                      .blocks = blocks,
                      .inverse_temperature = inverse_temperature};
-      const double raw_sum = log_sum(row);
+      const auto count = static_cast<std::size_t>(blocks);
+      const double raw_sum = log_sum_of_blocks({row.maxima, count}, {row.sums, count});
       if (draws[i].forbid_stop) ban(row, stop_ids_);
       const Choice choice = choose(row, options_, draws[i], raw_sum);
       ids[i] = choice.id;

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "core/utf8.h"
 #include "language/tokenizer/unicode.h"
-#include "language/tokenizer/utf8.h"
 
 namespace drystill::language {
 namespace {

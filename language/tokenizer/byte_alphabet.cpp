@@ -3,7 +3,7 @@
 #include <array>
 #include <cstdint>
 
-#include "language/tokenizer/utf8.h"
+#include "core/utf8.h"
 
 namespace drystill::language {
 namespace {

@@ -19,7 +19,8 @@ enum TokenType : std::int32_t { kNormal = 1, kUnknown = 2, kControl = 3, kUserDe
   throw InputError(io::quote(source) + ": " + what);
 }
 
-void choose_pre_tokenizer(const GgufVocabulary& vocabulary, TokenizerParts& parts) {
+// Nothing for a name that is not known.
+std::optional<PreTokenizer> pre_tokenizer_named(std::string_view pre) {
   static constexpr std::array<std::pair<std::string_view, PreTokenizer>, 7> kNames = {
       {{"gpt-2", PreTokenizer::kGpt2},
        {"gpt2", PreTokenizer::kGpt2},
@@ -29,14 +30,20 @@ void choose_pre_tokenizer(const GgufVocabulary& vocabulary, TokenizerParts& part
        {"llama-v3", PreTokenizer::kLlama3},
        {"qwen2", PreTokenizer::kQwen2}}};
   for (const auto& [name, kind] : kNames) {
-    if (vocabulary.pre != name) continue;
-    parts.pre_tokenizer = kind;
-    parts.ignore_merges = kind == PreTokenizer::kLlama3;
-    parts.nfc = kind == PreTokenizer::kQwen2;
-    return;
+    if (pre == name) return kind;
   }
-  fail_gguf(parts.source, "pre-tokenizer (tokenizer.ggml.pre) " + io::quote(vocabulary.pre) +
-                              " is not supported; expected gpt-2, smollm, llama-bpe or qwen2");
+  return std::nullopt;
+}
+
+void choose_pre_tokenizer(const GgufVocabulary& vocabulary, TokenizerParts& parts) {
+  const auto kind = pre_tokenizer_named(vocabulary.pre);
+  if (!kind) {
+    fail_gguf(parts.source, "pre-tokenizer (tokenizer.ggml.pre) " + io::quote(vocabulary.pre) +
+                                " is not supported; expected gpt-2, smollm, llama-bpe or qwen2");
+  }
+  parts.pre_tokenizer = *kind;
+  parts.ignore_merges = *kind == PreTokenizer::kLlama3;
+  parts.nfc = *kind == PreTokenizer::kQwen2;
 }
 
 void add_token(const GgufVocabulary& vocabulary, std::size_t id, TokenizerParts& parts) {
@@ -98,6 +105,12 @@ GgufVocabulary read_gguf_vocabulary(const io::GgufFile& file) {
   return vocabulary;
 }
 
+bool adds_bos(const GgufVocabulary& vocabulary) {
+  // Llama 3 files may leave the flag out: llama.cpp begins their texts with the token all the same (llama-vocab.cpp).
+  const bool llama3 = pre_tokenizer_named(vocabulary.pre) == PreTokenizer::kLlama3;
+  return vocabulary.add_bos.value_or(llama3 && vocabulary.bos.has_value());
+}
+
 Tokenizer tokenizer_from_gguf(const GgufVocabulary& vocabulary, const std::string& source) {
   TokenizerParts parts;
   parts.source = source;
@@ -118,9 +131,7 @@ Tokenizer tokenizer_from_gguf(const GgufVocabulary& vocabulary, const std::strin
   parts.eos = vocabulary.eos;
   parts.pad = vocabulary.pad;
   parts.chat_template = vocabulary.chat_template;
-  // Llama 3 files may leave the flag out: llama.cpp begins their texts with the token all the same (llama-vocab.cpp).
-  const bool adds_bos = parts.pre_tokenizer == PreTokenizer::kLlama3 && vocabulary.bos;
-  if (vocabulary.add_bos.value_or(adds_bos)) {
+  if (adds_bos(vocabulary)) {
     if (!vocabulary.bos) fail_gguf(source, "add_bos_token is set, but there is no bos_token_id");
     parts.prefix = {*vocabulary.bos};
   }

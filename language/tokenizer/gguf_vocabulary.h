@@ -25,6 +25,10 @@ struct GgufVocabulary {
 // The tokenizer's part of a file's metadata; keys that are missing stay empty.
 GgufVocabulary read_gguf_vocabulary(const io::GgufFile& file);
 
+// Whether the file's texts begin with `bos`: what it says itself, or what llama.cpp does with models of its
+// pre-tokenizer.
+bool adds_bos(const GgufVocabulary& vocabulary);
+
 // `source` names the file in error messages. InputError where the vocabulary is of another kind, or damaged.
 Tokenizer tokenizer_from_gguf(const GgufVocabulary& vocabulary, const std::string& source);
 

@@ -3,8 +3,8 @@
 #include <array>
 #include <cstddef>
 
+#include "core/utf8.h"
 #include "language/tokenizer/unicode.h"
-#include "language/tokenizer/utf8.h"
 
 namespace drystill::language {
 namespace {

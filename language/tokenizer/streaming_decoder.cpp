@@ -2,7 +2,7 @@
 
 #include <string_view>
 
-#include "language/tokenizer/utf8.h"
+#include "core/utf8.h"
 
 namespace drystill::language {
 

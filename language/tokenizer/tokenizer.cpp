@@ -3,11 +3,11 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "core/utf8.h"
 #include "io/checksum.h"
 #include "io/quote.h"
 #include "language/tokenizer/encode_text.h"
 #include "language/tokenizer/tokenizer_tables.h"
-#include "language/tokenizer/utf8.h"
 
 namespace drystill::language {
 
@@ -102,12 +102,6 @@ const std::optional<std::string>& Tokenizer::chat_template() const {
 }
 const std::string& Tokenizer::source() const {
   return data_->source;
-}
-
-std::vector<AddedToken> Tokenizer::special_tokens() const {
-  std::vector<AddedToken> special;
-  for (const auto& [id, token] : data_->tables.special) special.push_back(token);
-  return special;
 }
 
 std::string VocabularyDifference::message() const {

@@ -70,7 +70,6 @@ class Tokenizer {
   std::optional<std::int64_t> bos() const;
   std::optional<std::int64_t> eos() const;
   std::optional<std::int64_t> pad() const;
-  std::vector<AddedToken> special_tokens() const;           // by id
   const std::optional<std::string>& chat_template() const;  // Jinja text
   const std::string& source() const;
 

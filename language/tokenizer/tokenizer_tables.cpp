@@ -4,9 +4,9 @@
 #include <array>
 
 #include "core/error.h"
+#include "core/utf8.h"
 #include "io/quote.h"
 #include "language/tokenizer/unicode.h"
-#include "language/tokenizer/utf8.h"
 
 namespace drystill::language {
 namespace {

@@ -7,6 +7,7 @@
 #include "io/atomic_file.h"
 #include "io/quote.h"
 #include "language/tokenizer/gguf_vocabulary.h"
+#include "language/tokenizer/split_patterns.h"
 
 namespace drystill::language {
 namespace {
@@ -14,8 +15,9 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr std::array<const char*, 5> kFiles = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-                                               "chat_template.jinja", "added_tokens.json"};
+constexpr std::array<const char*, 2> kMainFiles = {"tokenizer.json", "tokenizer_config.json"};
+constexpr std::array<const char*, 3> kFilesBeside = {"special_tokens_map.json", "chat_template.jinja",
+                                                     "added_tokens.json"};
 
 const json kByteLevel = {
     {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
@@ -32,14 +34,10 @@ json pre_tokenizer_of(const std::string& pre) {
     return {{"type", "Sequence"}, {"pretokenizers", {{{"type", "Digits"}, {"individual_digits", true}}, kByteLevel}}};
   }
   if (pre == "llama-bpe" || pre == "llama3" || pre == "llama-v3") {
-    const json words = split(
-        R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)");
-    return {{"type", "Sequence"}, {"pretokenizers", {words, after_split}}};
+    return {{"type", "Sequence"}, {"pretokenizers", {split(kLlama3Pattern), after_split}}};
   }
   if (pre == "qwen2") {
-    const json words = split(
-        R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)");
-    return {{"type", "Sequence"}, {"pretokenizers", {words, after_split}}};
+    return {{"type", "Sequence"}, {"pretokenizers", {split(kQwen2Pattern), after_split}}};
   }
   return kByteLevel;
 }
@@ -61,7 +59,7 @@ json tokenizer_json(const GgufVocabulary& vocabulary) {
   }
   const bool llama3 = vocabulary.pre.starts_with("llama");
   json post = {{"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", false}, {"use_regex", true}};
-  if (vocabulary.add_bos && vocabulary.bos) {
+  if (vocabulary.bos && adds_bos(vocabulary)) {
     const std::string& bos = vocabulary.tokens.at(static_cast<std::size_t>(*vocabulary.bos));
     post = {
         {"type", "TemplateProcessing"},
@@ -103,6 +101,15 @@ json tokenizer_config(const GgufVocabulary& vocabulary) {
   return config;
 }
 
+// Removes `to` where there is no `from`: another tokenizer's file would be obeyed.
+void replace_file(const fs::path& from, const fs::path& to) {
+  if (fs::exists(from)) {
+    fs::copy_file(from, to, fs::copy_options::overwrite_existing);
+  } else {
+    fs::remove(to);
+  }
+}
+
 }  // namespace
 
 void write_tokenizer(const fs::path& source, const fs::path& folder) {
@@ -112,16 +119,15 @@ void write_tokenizer(const fs::path& source, const fs::path& folder) {
     tokenizer_from_gguf(vocabulary, source.string());  // refuses what cannot be written either
     io::write_file(folder / "tokenizer.json", tokenizer_json(vocabulary).dump());
     io::write_file(folder / "tokenizer_config.json", tokenizer_config(vocabulary).dump(2));
+    for (const char* file : kFilesBeside) fs::remove(folder / file);
     return;
   }
   if (!fs::exists(source / "tokenizer.json")) {
     throw InputError(io::quote(source.string()) + " has no tokenizer.json to copy");
   }
-  for (const char* file : kFiles) {
-    if (fs::exists(source / file) && !fs::equivalent(source, folder)) {
-      fs::copy_file(source / file, folder / file, fs::copy_options::overwrite_existing);
-    }
-  }
+  if (fs::equivalent(source, folder)) return;
+  for (const char* file : kMainFiles) replace_file(source / file, folder / file);
+  for (const char* file : kFilesBeside) replace_file(source / file, folder / file);
 }
 
 }  // namespace drystill::language

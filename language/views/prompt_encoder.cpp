@@ -12,13 +12,6 @@ std::vector<ChatMessage> messages_of(std::string_view system, std::string_view u
   return messages;
 }
 
-std::vector<std::int64_t> encode_segments(const Tokenizer& tokenizer, const std::vector<ChatSegment>& segments) {
-  std::vector<Tokenizer::Part> parts;
-  parts.reserve(segments.size());
-  for (const ChatSegment& segment : segments) parts.push_back({segment.text, segment.is_template});
-  return tokenizer.encode_parts(parts);
-}
-
 }  // namespace
 
 PromptEncoder::PromptEncoder(Tokenizer tokenizer) : tokenizer_(std::move(tokenizer)) {

@@ -24,12 +24,4 @@ std::optional<std::string> TextTemplate::fill(const std::map<std::string, std::s
   return filled;
 }
 
-std::vector<std::string> TextTemplate::names() const {
-  std::vector<std::string> names;
-  for (const TemplatePiece& piece : pieces_) {
-    if (piece.is_name) names.push_back(piece.text);
-  }
-  return names;
-}
-
 }  // namespace drystill::language

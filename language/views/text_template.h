@@ -62,7 +62,6 @@ class TextTemplate {
   bool empty() const { return pieces_.empty(); }
   // Nothing where `fields` lacks a name.
   std::optional<std::string> fill(const std::map<std::string, std::string>& fields) const;
-  std::vector<std::string> names() const;
 
  private:
   std::vector<TemplatePiece> pieces_;

@@ -15,13 +15,13 @@ namespace drystill::language {
 class View {
  public:
   // `encoder` outlives the view, and so does token_encoder, which Item::tokens are of where that is another model's.
-  // ConfigError for a template that cannot be read, InputError where the view wants a chat template and the model has
-  // none.
+  // ConfigError for a template that cannot be read.
   View(const ViewOptions& options, const PromptEncoder& encoder, const PromptEncoder* token_encoder = nullptr);
 
   // The tokens that stand before the completion, at least one. Nothing where the item lacks a text that a template
   // names (see ViewOptions::fallback_to_prompt), has neither tokens nor a prompt, or comes out empty: no text, for a
-  // tokenizer without a token that begins one.
+  // tokenizer without a token that begins one. InputError where a text is to become a chat and the model has no chat
+  // template, or one that is not known; an item's tokens need none.
   std::optional<std::vector<std::int64_t>> prompt(const Item& item) const;
 
  private:

@@ -12,6 +12,7 @@ cd "$(dirname "$0")/../.."
 export runs="${1:-runs/ablation_curriculum}"
 export drystill="${DRYSTILL:-build/release/apps/drystill}"
 export epochs="${EPOCHS:-4}"
+[[ -x $drystill ]] || { echo "$drystill: no such program; build it with scripts/build.sh, or set DRYSTILL" >&2; exit 3; }
 
 run_cell() {  # run_cell PACING RAMP SEED
   local folder="$runs/$1-ramp_$2-seed$3"
@@ -41,6 +42,7 @@ import json, pathlib, statistics, sys
 runs = pathlib.Path(sys.argv[1])
 print("| pacing | adversarial ramp | seed 0 | seed 1 | seed 2 | mean | std |")
 print("|---|---|---|---|---|---|---|")
+unfinished = 0
 for ramp in ("off", "on"):
     for pacing in ("none", "hard", "soft", "log"):
         values = []
@@ -51,7 +53,9 @@ for ramp in ("off", "on"):
                 values += [100 * line["values"]["accuracy"] for line in lines if line["group"] == "evaluation"][-1:]
         if len(values) < 3:
             print(f"| {pacing} | {ramp} | not finished |")
+            unfinished += 1
             continue
         cells = " | ".join(f"{value:.2f}" for value in values)
         print(f"| {pacing} | {ramp} | {cells} | {statistics.mean(values):.2f} | {statistics.stdev(values):.2f} |")
+sys.exit(1 if unfinished else 0)
 PYTHON

@@ -13,6 +13,7 @@ cd "$(dirname "$0")/../.."
 
 export runs="${1:-runs/tiny_worlds}"
 export drystill="${DRYSTILL:-build/release/apps/drystill}"
+[[ -x $drystill ]] || { echo "$drystill: no such program; build it with scripts/build.sh, or set DRYSTILL" >&2; exit 3; }
 export configs=configs/language/worlds worlds="${WORLDS:-markov sums facts}" cells_wanted="${CELLS:-.}"
 
 run() {  # run NAME VERB CONFIG [--set ...]: one cell of $folder

@@ -8,6 +8,7 @@ import struct
 import subprocess
 import tempfile
 import time
+import zipfile
 
 from tiny_world import PROGRAM, World, drystill
 
@@ -117,7 +118,12 @@ def main():
         odd = world.write("odd.yaml", text.replace("architecture: resnet8", "architecture: resnet9"))
         expect("unknown architecture, in a file", drystill("config", "check", odd), 2, "odd.yaml:5:25", "did you mean 'resnet8'")
         expect("wrong task", drystill("train", world.config, "--out", folder / "x"), 2, "train_classifier")
-        expect("untrained teacher", distill("--set", "teacher.checkpoint=''"), 2, "teacher.checkpoint: ", "untrained")
+        expect("untrained teacher", distill("--set", "teacher.checkpoint=''"), 2, "'teacher' needs", "untrained")
+        expect("errors in the order of the file", distill(config=world.write("order.yaml", text + "zeal: 1\nbatch_size: 2\n")), 2,
+               f"order.yaml:{last}:1: unknown key 'zeal'", f"order.yaml:{last + 1}:1: unknown key 'batch_size'", lines=2)
+        expect("no run folder", drystill("distill", world.config, "--out", ""), 2, "--out: must not be empty")
+        expect("a name that leads elsewhere", drystill("distill", world.config, "--set", "name=../x", "-q", cwd=folder), 2,
+               "'name' must be the name of a folder", "'../x'", "--out")
 
         # Inputs that are missing, damaged or do not fit: exit 3.
         def teacher(file):
@@ -139,9 +145,14 @@ def main():
         huge = folder / "huge.safetensors"
         huge.write_bytes(struct.pack("<Q", 2**63) + data[8:])
         expect("absurd header length", teacher(huge), 3, "huge.safetensors")
+        bare = folder / "bare.pth"
+        bare.write_bytes(pickle.dumps({"state_dict": Evil()}, protocol=2))
+        expect("a bare pickle", teacher(bare), 3, "bare.pth", "torch.save did not write")
         evil = folder / "evil.pth"
-        evil.write_bytes(pickle.dumps({"state_dict": Evil()}, protocol=2))
-        expect("hostile pickle", teacher(evil), 3, "evil.pth")
+        with zipfile.ZipFile(evil, "w", zipfile.ZIP_STORED) as archive:
+            archive.writestr("archive/data.pkl", pickle.dumps({"state_dict": Evil()}, protocol=2))
+            archive.writestr("archive/version", "3\n")
+        expect("hostile pickle", teacher(evil), 3, "evil.pth", "posix.system", "allow-list")
         assert not pathlib.Path("/tmp/drystill-was-here").exists(), "a pickle was executed"
         expect("wrong architecture", distill("--set", "teacher.architecture=resnet20"), 3, "teacher.checkpoint: ", "resnet8",
                "resnet20", "name another file")

@@ -112,6 +112,38 @@ def check_convert(world):
     check("convert to a file", answer("inspect", file)["tensors"][0]["dtype"].lower() in ("bf16", "bfloat16"), "")
     expect("convert of a bare file to a folder", drystill("convert", file, world.folder / "bare"), 3, "config.json")
     expect("convert of nothing", drystill("convert", world.folder / "none", world.folder / "new"), 3, "none")
+    check_convert_names(world, file)
+    check_convert_over_a_model(world, whole, texts)
+
+
+def check_convert_names(world, file):
+    # The name of a model may have a dot.
+    for name in ("Qwen2.5-0.5B", "Llama-3.2-1B"):
+        answer("convert", world.teacher, world.folder / name)
+        check(name, (world.folder / name / "tokenizer.json").exists(), "no folder with a tokenizer")
+    # Said before anything is read.
+    broken = world.folder / "broken.pth"
+    broken.write_text("damaged")
+    expect("convert to an unknown format", drystill("convert", broken, world.folder / "a.npz"), 2, ".npz", ".safetensors")
+    for source in (world.teacher, file):
+        expect("convert to GGUF", drystill("convert", source, world.folder / "a.gguf"), 2, ".gguf", ".safetensors")
+
+
+def check_convert_over_a_model(world, whole, texts):
+    """--force leaves nothing of another model that would be obeyed, and all that is no model's."""
+    out = world.folder / "replaced"
+    out.mkdir()
+    (out / "generation_config.json").write_text(json.dumps({"eos_token_id": texts[:1]}))
+    (out / "chat_template.jinja").write_text("{% another model's %}")
+    (out / "old-1.safetensors").write_text("old")
+    (out / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "old-1.safetensors"}}))
+    (out / "notes.txt").write_text("mine")
+    answer("convert", world.teacher, out, "--force")
+    left = {path.name for path in out.iterdir()}
+    check("convert over a model", left >= {"notes.txt", "config.json", "model.safetensors", "tokenizer.json"}, left)
+    old = {"generation_config.json", "chat_template.jinja", "model.safetensors.index.json", "old-1.safetensors"}
+    check("convert over a model", not left & old, left)
+    check("convert over a model", answer("generate", out, *whole)["ids"] == texts, "other text than the model's")
 
 
 def check_bfloat16_without_its_instructions(world):

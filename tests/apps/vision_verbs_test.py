@@ -1,10 +1,13 @@
 """drystill doctor, dry runs, and what a trained model says of how it was made."""
 import json
+import os
 import pathlib
+import shutil
+import subprocess
 import tempfile
 
 from tiny_language_world import LanguageWorld
-from tiny_world import World, drystill
+from tiny_world import PROGRAM, World, drystill, metrics
 
 failures = []
 
@@ -23,6 +26,15 @@ def answer(*arguments):
 def metadata(file):
     with open(file, "rb") as stream:
         return json.loads(stream.read(int.from_bytes(stream.read(8), "little")))["__metadata__"]
+
+
+def weights(file):
+    """Everything of a model but its metadata, which has its command line."""
+    data = file.read_bytes()
+    begin = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:begin])
+    del header["__metadata__"]
+    return header, data[begin:]
 
 
 def check_doctor():
@@ -66,6 +78,18 @@ def check_language_dry_runs(folder):
     check("dry run without its text", missing.returncode == 3 and "none.txt" in missing.stderr, missing.stderr)
 
 
+def check_a_reader_that_leaves(world, folder):
+    """drystill distill ... 2>&1 | head: nobody reads the progress any more, and the run goes on to its end."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    run = folder / "unread"
+    code = subprocess.run([PROGRAM, "distill", str(world.config), "--out", str(run)], stdout=writer, stderr=writer,
+                          timeout=300).returncode
+    os.close(writer)
+    check("a run without a reader", code == 0 and json.loads((run / "status.json").read_text())["state"] == "finished",
+          code)
+
+
 def check_provenance(world, folder):
     run = folder / "run"
     answer("distill", world.config, "--out", run, "-q", "--set", "loop.epochs=1")
@@ -74,9 +98,45 @@ def check_provenance(world, folder):
     check("the command of a model", said["drystill.command"] + "\n" == (run / "command.txt").read_text(), said)
     (folder / "recipe.yaml").write_text(said["drystill.recipe"])
     answer("distill", folder / "recipe.yaml", "--out", folder / "again", "-q")
-    again = metadata(folder / "again" / world.model_file)
-    check("the same model from its recipe", again["drystill.recipe"] == said["drystill.recipe"] and
-          (folder / "again" / "metrics.jsonl").read_text().count("\n") == (run / "metrics.jsonl").read_text().count("\n"))
+    again = folder / "again"
+    check("the same model from its recipe", weights(again / world.model_file) == weights(run / world.model_file))
+    check("the same metrics from its recipe", metrics(again) == metrics(run))
+
+
+def check_evaluate_of_a_python_file(world, folder):
+    """A .pth has no metadata: the configuration knows architecture and input."""
+    said = answer("evaluate", world.config, "--model", world.teacher)
+    answer("convert", world.teacher, folder / "bare.pth")
+    bare = answer("evaluate", world.config, "--model", folder / "bare.pth")
+    check("a model without metadata", bare["architecture"] == "resnet8" and bare["accuracy"] == said["accuracy"], bare)
+
+
+def check_folders_that_are_no_runs(world, folder):
+    other = folder / "other"
+    other.mkdir()
+    (other / "notes.txt").write_text("mine")
+    plan = dry_run(folder, "distill", world.config, "--out", other)
+    check("dry run over files", plan["folder"] == "there: refused, it holds files but no run", plan)
+    plan = dry_run(folder, "distill", world.config, "--out", other / "notes.txt")
+    check("dry run over a file", plan["folder"] == "there: refused, it is a file", plan)
+
+
+def check_nothing_to_resume(world, folder):
+    """A finished run without its checkpoints is not begun again over its own results."""
+    run = folder / "emptied"
+    answer("distill", world.config, "--out", run, "-q", "--set", "loop.epochs=1")
+    before = weights(run / world.model_file), metrics(run)
+    for kept in sorted((run / "checkpoints").iterdir()):
+        (kept / "state.safetensors").write_bytes((kept / "state.safetensors").read_bytes()[:100])
+    damaged = drystill("distill", "--resume", run, "-q")
+    check("only damaged checkpoints", damaged.returncode == 3 and "can be used" in damaged.stderr and
+          json.loads((run / "status.json").read_text())["state"] == "failed", damaged.stderr)
+    status = json.loads((run / "status.json").read_text())
+    (run / "status.json").write_text(json.dumps(status | {"state": "finished", "step": 20}))
+    shutil.rmtree(run / "checkpoints")
+    gone = drystill("distill", "--resume", run, "-q")
+    check("no checkpoint left", gone.returncode == 3 and "its checkpoints are gone" in gone.stderr, gone.stderr)
+    check("its results stay", before == (weights(run / world.model_file), metrics(run)))
 
 
 def check_run_of_an_older_program(world, folder):
@@ -103,6 +163,10 @@ def main():
         world = World(folder)
         check_dry_runs(world, folder)
         check_provenance(world, folder)
+        check_a_reader_that_leaves(world, folder)
+        check_evaluate_of_a_python_file(world, folder)
+        check_folders_that_are_no_runs(world, folder)
+        check_nothing_to_resume(world, folder)
         check_run_of_an_older_program(world, folder)
     with tempfile.TemporaryDirectory() as name:
         check_language_dry_runs(pathlib.Path(name))

@@ -36,7 +36,7 @@ TEST(Reader, EveryKindOfMember) {
 verbose: true
 seed: 1e5
 rate: 1e-4
-cap: .inf
+cap: 1e300
 name: 007
 device: cuda
 pacing: none
@@ -56,7 +56,7 @@ fine_tuning: {method: adam, decoupled: true}
   expected.verbose = true;
   expected.seed = 100000;
   expected.rate = 1e-4;
-  expected.cap = std::numeric_limits<double>::infinity();
+  expected.cap = 1e300;
   expected.name = "007";
   expected.device = "cuda";
   expected.pacing = testing::Pacing::kNone;
@@ -126,14 +126,30 @@ INSTANTIATE_TEST_SUITE_P(
         WrongCase{"ramp:\n  begin: 0.9\n  end: 0.1\n", "x.yaml:2:10: 'ramp.begin' must not be above 'end'"},
         WrongCase{"second_ramp:\n  end: 0.1\n", "x.yaml:2:3: 'second_ramp.begin' must not be above 'end'"}));
 
+TEST(Diagnostics, ComeFileByFileInOrderAndOnlyOnce) {
+  const auto main = std::make_shared<const std::string>("main.yaml"),
+             base = std::make_shared<const std::string>("b.yaml");
+  const auto set = [](int number) { return std::make_shared<const std::string>("--set #" + std::to_string(number)); };
+  Diagnostics diagnostics;
+  diagnostics.report({set(10), 0, 0}, "a");
+  diagnostics.report({main, 3, 1}, "b");
+  diagnostics.report({main, 1, 9}, "c");
+  diagnostics.report({base, 7, 1}, "d");
+  diagnostics.report({main, 1, 2}, "e");
+  diagnostics.report({main, 1, 2}, "e");
+  diagnostics.report({set(9), 0, 0}, "f");
+  EXPECT_EQ(diagnostics.lines(), (std::vector<std::string>{"--set #9: f", "--set #10: a", "main.yaml:1:2: e",
+                                                           "main.yaml:1:9: c", "main.yaml:3:1: b", "b.yaml:7:1: d"}));
+}
+
 TEST(Reader, AllErrorsInOnePass) {
   EXPECT_EQ(error_of("sed: 1\nrate: fast\nrate: 2\nname: ${nowhere}\nramp:\n  begin: 2\n  ent: 1\nlimit: []\n"),
-            "x.yaml:3:1: duplicate key 'rate', first at x.yaml:2:1\n"
-            "x.yaml:4:7: '${nowhere}' names a key that is not set\n"
             "x.yaml:1:1: unknown key 'sed' (did you mean 'seed'?)\n"
             "x.yaml:2:7: 'rate' must be a number, got 'fast'\n"
-            "x.yaml:7:3: unknown key 'ent' in 'ramp' (did you mean 'end'?)\n"
+            "x.yaml:3:1: duplicate key 'rate', first at x.yaml:2:1\n"
+            "x.yaml:4:7: '${nowhere}' names a key that is not set\n"
             "x.yaml:6:10: 'ramp.begin' must be between 0 and 1, got 2\n"
+            "x.yaml:7:3: unknown key 'ent' in 'ramp' (did you mean 'end'?)\n"
             "x.yaml:8:8: 'limit' must be an integer, got a list");
 }
 

@@ -37,10 +37,9 @@ TEST(Scalar, Numbers) {
   EXPECT_EQ(read(".5").value, 0.5);
   EXPECT_EQ(read("5.").value, 5.0);
   EXPECT_EQ(read("-0.25").value, -0.25);
-  EXPECT_EQ(read(".inf").value, std::numeric_limits<double>::infinity());
-  EXPECT_EQ(read("-.Inf").value, -std::numeric_limits<double>::infinity());
-  for (const char* text :
-       {"", ".", "e5", "1e", "1e+", "1_0.5", "010", "00.5", "nan", ".nan", "inf", "0x1p3", "1 2", "1e999", "true"}) {
+  EXPECT_EQ(read("-.Inf").hint, " (must be finite)");
+  for (const char* text : {"", ".", "e5", "1e", "1e+", "1_0.5", "010", "00.5", "nan", ".nan", "inf", ".inf", "0x1p3",
+                           "1 2", "1e999", "true"}) {
     EXPECT_FALSE(read(text).value) << text;
   }
 }

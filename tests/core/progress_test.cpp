@@ -40,6 +40,18 @@ TEST_F(ProgressTest, PlainLinesComeEveryThirtySecondsAndAtTheEnd) {
   EXPECT_NE(shown().find("100/100 (100%)  elapsed 1m40s  ETA 0s"), std::string::npos) << shown();
 }
 
+// A generator's warm-up, before the first step, comes only once.
+TEST_F(ProgressTest, TheRateIsThatSinceTheFirstUpdate) {
+  auto progress = make({.terminal = false});
+  progress->start(300);
+  now_ += 1000;
+  for (int step = 50; step <= 250; step += 50) {
+    progress->update(step, {});
+    now_ += 50;
+  }
+  EXPECT_NE(shown().find("100/300 (33%)  elapsed 17m30s  ETA 3m20s  1.0 it/s"), std::string::npos) << shown();
+}
+
 TEST_F(ProgressTest, PlainLinesDoNotRepeatTheLast) {
   auto progress = make({.terminal = false});
   progress->start(60);

@@ -77,6 +77,9 @@ TEST(ReplayBank, RefusesASavedBankOfAnotherSize) {
   bank.save(StateWriter(state, "bank."));
   ReplayBank small({.capacity = 4});
   EXPECT_THROW(small.load(StateReader(state, "bank."), torch::kCPU), InputError);
+  // What was full goes on in the middle: in a larger ring there would be empty slots behind it.
+  ReplayBank large({.capacity = 12});
+  EXPECT_THROW(large.load(StateReader(state, "bank."), torch::kCPU), InputError);
 }
 
 TEST(ReplayBank, RefusesASavedBankThatIsDamaged) {

@@ -155,8 +155,15 @@ TEST(DistillClassifierNotices, ReuseThatSavesNoForwardSaysWhy) {
   EXPECT_TRUE(notices(chosen).empty());
 }
 
-TEST(DistillClassifierProblems, ReplayThatDoesNothingIsRefused) {
+TEST(DistillClassifierProblems, WhatCannotRunOrDoesNothingIsRefused) {
   DistillClassifier chosen;
+  ASSERT_EQ(chosen.problems().size(), 1U);
+  EXPECT_EQ(chosen.problems()[0].field, "teacher");
+  chosen.teacher.checkpoint = "teacher.safetensors";
+  ASSERT_EQ(chosen.problems().size(), 1U);
+  EXPECT_EQ(chosen.problems()[0].field, "student");
+  chosen.student.architecture = "resnet8";
+  EXPECT_TRUE(chosen.problems().empty());
   chosen.batch = 8;
   chosen.replay.capacity = 7;
   ASSERT_EQ(chosen.problems().size(), 1U);

@@ -58,6 +58,12 @@ TEST(Evaluator, LoyaltyIsOneForEqualsAndZeroForOpposites) {
               0, 1e-6);
 }
 
+TEST(Evaluator, AModelWhoseAnswersAreNoNumbersHasNoLoyalty) {
+  Scripted broken(torch::full({2, 10}, std::nanf(""))), teacher(torch::eye(2, 10));
+  Evaluator evaluator(numbered_images(2, torch::zeros({2}, torch::kInt64)), testing::tiny_image(), torch::kCPU);
+  EXPECT_TRUE(std::isnan(evaluator.evaluate(broken, &teacher).loyalty));
+}
+
 TEST(Evaluator, RestoresTrainingMode) {
   Scripted student(torch::eye(2, 10));
   student.train();

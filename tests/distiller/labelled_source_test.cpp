@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <set>
+#include <utility>
+#include <vector>
 
 #include "core/error.h"
 #include "tests/distiller/fakes.h"
@@ -35,21 +37,57 @@ TEST(LabelledSource, AnEpochSeesEveryImageAtMostOnceAndNormalised) {
   }
 }
 
-TEST(LabelledSource, ResumedInTheMiddleOfAnEpochItGoesOnTheSame) {
+TEST(LabelledSource, EveryEpochIsAnotherOrderWithoutWhatDoesNotFillABatch) {
+  SeedStreams seeds(1);
+  auto source = make_source(seeds);  // 10 images in batches of 4: two an epoch
+  std::set<std::vector<std::int64_t>> orders;
+  for (int epoch = 0; epoch < 4; ++epoch) {
+    std::vector<std::int64_t> order;
+    for (int i = 0; i < 2; ++i) {
+      const auto labels = source.next({}).labels;
+      for (std::int64_t k = 0; k < 4; ++k) order.push_back(labels[k].item<std::int64_t>());
+    }
+    EXPECT_EQ(std::set<std::int64_t>(order.begin(), order.end()).size(), 8U);
+    orders.insert(std::move(order));
+  }
+  EXPECT_EQ(orders.size(), 4U);
+}
+
+// Saved after every number of batches from 0 to past two epoch ends.
+TEST(LabelledSource, ResumedAnywhereItGoesOnTheSame) {
+  for (int saved_after = 0; saved_after <= 5; ++saved_after) {
+    SeedStreams seeds(5);
+    auto source = make_source(seeds);
+    for (int i = 0; i < saved_after; ++i) source.next({});
+    State state;
+    source.save(StateWriter(state, "s."));
+    seeds.save(StateWriter(state, "r."));
+
+    SeedStreams other_seeds(5);
+    auto other = make_source(other_seeds);
+    other.load(StateReader(state, "s."));
+    other_seeds.load(StateReader(state, "r."));
+    for (int i = 0; i < 5; ++i) {
+      const auto expected = source.next({}), resumed = other.next({});
+      ASSERT_TRUE(resumed.inputs.equal(expected.inputs)) << saved_after << " + " << i;
+      ASSERT_TRUE(resumed.labels.equal(expected.labels)) << saved_after << " + " << i;
+    }
+  }
+}
+
+TEST(LabelledSource, RefusesAStateOfOtherData) {
   SeedStreams seeds(5);
   auto source = make_source(seeds);
   source.next({});
   State state;
   source.save(StateWriter(state, "s."));
-  seeds.save(StateWriter(state, "r."));
-  std::vector<torch::Tensor> expected;
-  for (int i = 0; i < 5; ++i) expected.push_back(source.next({}).inputs);
-
-  SeedStreams other_seeds(5);
-  auto other = make_source(other_seeds);
-  other.load(StateReader(state, "s."));
-  other_seeds.load(StateReader(state, "r."));
-  for (const auto& inputs : expected) EXPECT_TRUE(other.next({}).inputs.equal(inputs));
+  for (const char* position : {"-4", "11"}) {
+    State damaged = state;
+    damaged.values["s.position"] = position;
+    EXPECT_THROW(source.load(StateReader(damaged, "s.")), InputError) << position;
+  }
+  state.tensors["s.order"] = torch::arange(11);
+  EXPECT_THROW(source.load(StateReader(state, "s.")), InputError);
 }
 
 TEST(LabelledSource, RefusesABatchLargerThanTheData) {

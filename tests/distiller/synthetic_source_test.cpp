@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "core/error.h"
 #include "tests/distiller/fakes.h"
 
 namespace drystill::distiller {
@@ -15,12 +16,13 @@ class Counting final : public generator::Synthesizer {
   generator::SynthesisReport improve(const generator::SynthesisRequest& request) override {
     ++improvements;
     adversarial_weight = request.adversarial_weight;
-    return {.loss = torch::tensor(1.0),
+    return {.loss = torch::tensor(loss),
             .terms = {},
             .images = torch::full({request.batch, 1, 32, 32}, 200.0 / 255),
             .teacher_logits = torch::full({request.batch, 10}, 7.0)};
   }
   torch::Tensor sample(std::int64_t count) override {
+    EXPECT_GT(count, 0);  // a batch norm in training mode takes no empty batch
     sampled += count;
     const auto numbers = torch::arange(next_, next_ + count, torch::kFloat32).remainder(250);
     next_ += count;
@@ -30,6 +32,7 @@ class Counting final : public generator::Synthesizer {
   void save(StateWriter) const override {}
   void load(const StateReader&) override {}
 
+  double loss = 1;
   std::int64_t improvements = 0;
   std::int64_t sampled = 0;
   double adversarial_weight = -1;
@@ -66,6 +69,14 @@ TEST_F(Source, ImprovesOnceEveryTenSteps) {
   EXPECT_EQ(synthesizer_.sampled, 21 * 4);
 }
 
+TEST_F(Source, AGeneratorThatDivergedIsCaughtInItsStep) {
+  auto source = make({.batch = 4});
+  source.next(plan(0));
+  synthesizer_.loss = std::nan("");
+  EXPECT_NO_THROW(source.next(plan(1)));  // not its step
+  EXPECT_THROW(source.next(plan(10)), DivergedError);
+}
+
 TEST_F(Source, ReusesTheGeneratorsBatchAndTheTeachersAnswer) {
   auto source = make({.batch = 4, .student_steps_per_generator_step = 2, .reuse_generator_batch = true});
   const auto first = source.next(plan(0)), second = source.next(plan(1));
@@ -94,6 +105,17 @@ TEST_F(Source, ReplaysTheShareAskedForOnceTheBankHoldsABatch) {
   for (int i = 0; i < 6; ++i) EXPECT_EQ(values[static_cast<std::size_t>(i)], 8 + i);
   for (int i = 6; i < 8; ++i)
     EXPECT_LT(values[static_cast<std::size_t>(i)], 8) << "only the first batch was in the bank";
+}
+
+TEST_F(Source, DrawsNothingWhereTheBankGivesAll) {
+  auto source = make({.batch = 4, .replay = {.capacity = 8, .fraction = 1}});
+  source.next(plan(0));
+  for (int step = 1; step < 4; ++step) {
+    const auto batch = source.next(plan(step));
+    EXPECT_EQ(batch.inputs.size(0), 4);
+    EXPECT_TRUE(batch.bank_slots.ge(0).all().item<bool>());
+  }
+  EXPECT_EQ(synthesizer_.sampled, 4);
 }
 
 TEST_F(Source, WeightsOfTheStudentStepSteerTheDraw) {

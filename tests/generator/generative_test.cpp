@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <memory>
 
 #include "tests/generator/synthesis_fixture.h"
@@ -193,6 +194,18 @@ TEST_F(Generative, ASignalEndsTheWarmUpAndItGoesOn) {
     return std::make_unique<GenerativeSynthesizer>(choice, made, seeds);
   };
   testing::expect_the_same_batch_after_a_signal(make, 2);
+}
+
+TEST_F(Generative, AWarmUpThatDivergedEndsSoon) {
+  const torch::NoGradGuard no_grad;
+  auto choice = options();
+  choice.warmup_steps = 120;
+  auto made = models();
+  made.teacher->named_parameters()["fc.bias"].fill_(std::nanf(""));
+  GenerativeSynthesizer synthesizer(choice, made, seeds_);
+  const torch::AutoGradMode gradients(true);
+  EXPECT_THROW(synthesizer.improve({8, 0.5}), DivergedError);
+  EXPECT_LE(synthesizer.images_made(), 50 * 8);
 }
 
 }  // namespace

@@ -111,18 +111,33 @@ TEST_F(Inversion, HandsOutEveryImageOnceBeforeAnyComesAgain) {
   EXPECT_EQ(sums(12), once);
 }
 
+// With batch norms on both sides: neither weights nor running statistics may move.
 TEST_F(Inversion, NeverTouchesTeacherOrStudent) {
-  auto made = models();
-  std::vector<torch::Tensor> before;
-  for (const auto& parameter : made.student->parameters()) before.push_back(parameter.clone());
+  auto made = testing::make_models("resnet8", "resnet8", seeds_);
+  made.student->train();
+  State before, after;
+  const auto snapshot = [&](State& state) {
+    const StateWriter writer(state);
+    writer.part("teacher").module("weights", *made.teacher);
+    writer.part("student").module("weights", *made.student);
+  };
+  snapshot(before);
   InversionSynthesizer synthesizer(options(), made, seeds_);
   synthesizer.improve({8, 1.0});
-  const auto after = made.student->parameters();
-  for (std::size_t i = 0; i < after.size(); ++i) {
-    EXPECT_TRUE(after[i].equal(before[i]));
-    EXPECT_TRUE(after[i].requires_grad());
-    EXPECT_FALSE(after[i].grad().defined());
+  snapshot(after);
+  ASSERT_GT(after.tensors.size(), 100U);
+  for (const auto& [name, tensor] : after.tensors) EXPECT_TRUE(tensor.equal(before.tensors.at(name))) << name;
+  for (const auto& parameter : made.student->parameters()) {
+    EXPECT_TRUE(parameter.requires_grad());
+    EXPECT_FALSE(parameter.grad().defined());
   }
+}
+
+TEST_F(Inversion, ATargetOfWeightZeroIsNoTerm) {
+  auto choice = options();
+  choice.target.weight = 0;
+  InversionSynthesizer synthesizer(choice, models(), seeds_);
+  EXPECT_THROW(synthesizer.improve({8, 0}), ConfigError);
 }
 
 TEST_F(Inversion, SaysThatABatchNormTermIsAbsent) {
@@ -159,6 +174,24 @@ TEST_F(Inversion, ASignalEndsABatchAndItBeginsAgain) {
     return std::make_unique<InversionSynthesizer>(options(), made, seeds);
   };
   testing::expect_the_same_batch_after_a_signal(make, 2);
+}
+
+// A student in training mode counts every batch that passes its batch norms: the steps of the broken off batch must
+// not.
+TEST_F(Inversion, ASignalLeavesTheStudentsRunningStatistics) {
+  auto choice = options();
+  choice.student_in_eval_mode = false;
+  auto made = testing::make_models("lenet5", "resnet8", seeds_);
+  made.teacher = std::make_shared<testing::SignalledTeacher>(made.teacher, /*signal_at=*/3);
+  State before, after;
+  StateWriter(before).module("student", *made.student);
+  InversionSynthesizer synthesizer(choice, made, seeds_);
+  EXPECT_THROW(synthesizer.improve({8, 0.5}), Interrupted);
+  request_stop(0);
+  StateWriter(after).module("student", *made.student);
+  for (const auto& [name, tensor] : after.tensors) EXPECT_TRUE(tensor.equal(before.tensors.at(name))) << name;
+  synthesizer.improve({8, 0.5});
+  EXPECT_EQ(made.student->named_buffers()["bn1.num_batches_tracked"].item<std::int64_t>(), choice.steps);
 }
 
 }  // namespace

@@ -141,15 +141,14 @@ TEST(Checkpoint, FindsTheReplacedOneAfterAKillBetweenRenames) {
   EXPECT_EQ(names_in(folder.path()), (std::set<std::string>{"step_00000004", "step_00000005"}));
 }
 
-TEST(Checkpoint, PruneKeepsTheNewestCompleteAndTheProtected) {
+TEST(Checkpoint, PruneKeepsTheNewestComplete) {
   const TemporaryFolder folder;
   for (int step = 1; step <= 6; ++step) save_checkpoint(folder.path(), step, state_of(step));
   fs::remove(folder / "step_00000006" / "manifest.json");  // not complete: does not count
   fs::create_directory(folder / "step_00000007.tmp");
   fs::create_directory(folder / "other");
-  prune_checkpoints(folder.path(), 2, {1});
-  EXPECT_EQ(names_in(folder.path()),
-            (std::set<std::string>{"other", "step_00000001", "step_00000004", "step_00000005"}));
+  prune_checkpoints(folder.path(), 2);
+  EXPECT_EQ(names_in(folder.path()), (std::set<std::string>{"other", "step_00000004", "step_00000005"}));
   prune_checkpoints(folder.path(), 0);
   EXPECT_EQ(names_in(folder.path()), (std::set<std::string>{"other", "step_00000005"}));
 }

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <utility>
+#include <vector>
 
 #include "core/error.h"
 #include "journal/journal.h"
@@ -45,6 +47,27 @@ class ReportTest : public ::testing::Test {
 
   const testing::TemporaryFolder base_;
 };
+
+TEST_F(ReportTest, ALanguageModelsColumnsAreThoseItHas) {
+  std::vector<RunRecord> runs;
+  for (const auto& [name, kl] : {std::pair("a", 1.0), std::pair("b", 1.5)}) {
+    auto folder = RunFolder::create(base_ / name, OnExists::kError,
+                                    {.config = "seed: 1\n", .command = {}, .git_revision = {}, .versions = {}});
+    Journal journal(folder, {.tensorboard = false, .clock = [] { return 0.0; }});
+    journal.record(10, "evaluation",
+                   {{"kl", kl}, {"agreement", 0.5}, {"perplexity", 30.}, {"teacher_perplexity", 20.}});
+    folder.set_status(RunState::kFinished, 10);
+  }
+  for (const char* name : {"a", "b"}) runs.push_back(load_run(base_ / name));
+  const auto json = nlohmann::json::parse(summary_table(runs).to_json());
+  EXPECT_EQ(json[1]["KL (last)"], 1.5);
+  EXPECT_EQ(json[1]["perplexity"], 30);
+  EXPECT_EQ(json[1]["teacher perplexity"], 20);
+  EXPECT_FALSE(json[1].contains("accuracy (last)"));
+  const auto seeds = nlohmann::json::parse(seed_table(runs).to_json());
+  EXPECT_EQ(seeds[0]["KL (last), mean"], 1.25);
+  EXPECT_FALSE(seeds[0].contains("loyalty, mean"));
+}
 
 TEST_F(ReportTest, SummaryReportsTheLastStepAndLabelsTheBest) {
   const auto json = nlohmann::json::parse(summary_table({make_run("a", "seed: 3\n", 0.5)}).to_json());

@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <functional>
+#include <limits>
 #include <vector>
 
+#include "core/device.h"
 #include "core/error.h"
 
 namespace drystill::kernels {
@@ -103,6 +105,19 @@ TEST_P(TransformerLayers, CausalAttentionSeesNothingOfTheFuture) {
   const auto after = causal_attention(query, key, value);
   EXPECT_TRUE(before.narrow(1, 0, 20).equal(after.narrow(1, 0, 20)));
   EXPECT_FALSE(before.narrow(1, 20, 20).equal(after.narrow(1, 20, 20)));
+}
+
+// Of our own path: what LibTorch's makes of a NaN depends on the processor.
+TEST(CausalAttention, HidesNoNaN) {
+  if (!has_fast_bfloat16(torch::kCPU)) GTEST_SKIP() << "a processor without bfloat16 matrices";
+  for (const bool in_query : {true, false}) {
+    auto query = at::randn({1, 40, 2, 16}).to(torch::kBFloat16), key = at::randn({1, 40, 2, 16}).to(torch::kBFloat16);
+    const auto value = at::randn({1, 40, 2, 16}).to(torch::kBFloat16);
+    (in_query ? query : key).select(1, 2).fill_(std::numeric_limits<float>::quiet_NaN());
+    const auto result = causal_attention(query, key, value);
+    EXPECT_TRUE(result.select(1, 2).isnan().all().item<bool>());
+    EXPECT_TRUE(result.narrow(1, 0, 2).isfinite().all().item<bool>());
+  }
 }
 
 TEST(TransformerLayersOrder, SecondGradientsAreRefusedWhereTheyWouldBeWrong) {

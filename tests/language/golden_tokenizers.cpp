@@ -6,8 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "core/utf8.h"
 #include "language/tokenizer/tokenizer_json.h"
-#include "language/tokenizer/utf8.h"
 #include "tests/support/temporary_folder.h"
 
 namespace drystill::language::testing {

@@ -7,9 +7,9 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "core/utf8.h"
 #include "language/chat/chat_template.h"
 #include "language/tokenizer/load_tokenizer.h"
-#include "language/tokenizer/utf8.h"
 #include "tests/language/golden_tokenizers.h"
 
 namespace drystill::language {

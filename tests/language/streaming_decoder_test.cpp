@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "language/tokenizer/utf8.h"
+#include "core/utf8.h"
 #include "tests/language/golden_tokenizers.h"
 
 namespace drystill::language {

@@ -71,12 +71,26 @@ TEST_F(ClassifierFile, AStateDictForPythonNeedsArchitectureAndInputFromTheConfig
             grey());
 }
 
+TEST_F(ClassifierFile, ClassNamesOfTheConfigurationFillUpAFileWithoutThem) {
+  ImageSpec named = grey();
+  for (int i = 0; i < 10; ++i) named.class_names.push_back("class " + std::to_string(i));
+  EXPECT_EQ(load_classifier({.architecture = "", .checkpoint = path()}, named, generator(2)).input, named);
+  save_classifier(path(), *model_, "resnet8", named);
+  EXPECT_EQ(load_classifier({.architecture = "", .checkpoint = path()}, grey(), generator(2)).input, named);
+  ImageSpec other = named;
+  other.class_names[3] = "dress";
+  const auto message =
+      refusal([&] { load_classifier({.architecture = "", .checkpoint = path()}, other, generator(2)); });
+  EXPECT_NE(message.find("calls class 3 'class 3', expected 'dress' (input.class_names"), std::string::npos) << message;
+}
+
 TEST_F(ClassifierFile, RefusesWhatDoesNotFit) {
   const auto wrong =
       refusal([&] { load_classifier({.architecture = "resnet20", .checkpoint = path()}, std::nullopt, generator(2)); });
-  EXPECT_EQ(wrong, "checkpoint: '" + path() +
-                       "' holds a resnet8, 'architecture' beside it asks for a resnet20; leave 'architecture' out, or "
-                       "name another file");
+  EXPECT_EQ(wrong,
+            "checkpoint: '" + path() +
+                "' holds a 'resnet8', 'architecture' beside it asks for a 'resnet20'; leave 'architecture' out, or "
+                "name another file");
   const auto missing = refusal([&] {
     load_classifier({.architecture = "", .checkpoint = "none.pth"}, grey(), generator(2), "teacher.checkpoint");
   });
@@ -91,6 +105,31 @@ TEST_F(ClassifierFile, RefusesWhatDoesNotFit) {
   ImageSpec shifted = grey();
   shifted.mean = {0.5};
   EXPECT_NE(refusal([&] { load_classifier({.architecture = "", .checkpoint = path()}, shifted, generator(2)); }), "");
+}
+
+// A rectifier takes NaN for 0: such a model answers, and nobody would notice.
+TEST_F(ClassifierFile, RefusesWeightsThatAreNoNumbers) {
+  const torch::NoGradGuard no_grad;
+  const auto load = [&] { load_classifier({.architecture = "", .checkpoint = path()}, std::nullopt, generator(2)); };
+  model_->named_parameters()["conv1.weight"].view({-1})[3] = std::nanf("");
+  save_classifier(path(), *model_, "resnet8", grey());
+  EXPECT_EQ(refusal(load),
+            "checkpoint: '" + path() +
+                "': tensor 'conv1.weight' holds NaN or infinity, expected numbers; take an undamaged file");
+  model_->named_parameters()["conv1.weight"].fill_(0.1);
+  model_->named_buffers()["bn1.running_var"].fill_(-1);
+  save_classifier(path(), *model_, "resnet8", grey());
+  EXPECT_NE(refusal(load).find("'bn1.running_var' holds a negative variance"), std::string::npos);
+}
+
+TEST_F(ClassifierFile, AnArchitectureThatNobodyKnowsIsTheFilesFault) {
+  save_classifier(path(), *model_, "resnet9\x1b[31m\n", grey());
+  const auto message =
+      refusal([&] { load_classifier({.architecture = "", .checkpoint = path()}, std::nullopt, generator(2)); });
+  EXPECT_EQ(message, "checkpoint: '" + path() +
+                         "' holds a 'resnet9\\x1b[31m\\x0a', which `drystill list models` does not have; set "
+                         "'architecture' beside it, or name another file");
+  EXPECT_EQ(recorded_architecture(path()), "resnet9\x1b[31m\n");
 }
 
 TEST_F(ClassifierFile, WhatIsWrongInsideAFileIsSaidWithTheKeyThatNamesIt) {

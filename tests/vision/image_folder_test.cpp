@@ -11,7 +11,6 @@
 
 #include "tests/support/temporary_folder.h"
 #include "tests/vision/fixtures.h"
-#include "vision/datasets/batches.h"
 
 namespace drystill::vision {
 namespace {
@@ -60,7 +59,7 @@ class ImageFolderTest : public ::testing::Test {
   }
   LabelledImages read_all(const ImageFolderDataset& options = {}, const ExpectedImages& expected = kExpected) const {
     const auto source = open(options, expected);
-    return in_order(source, source->size())->next().value();
+    return source->in_order(source->size())->next().value();
   }
   std::string error(const ExpectedImages& expected = kExpected) const {
     return input_error_of([&] { read_all({}, expected); });
@@ -106,7 +105,7 @@ TEST_F(ImageFolderTest, TheResultDoesNotDependOnWorkersOrQueue) {
 
 TEST_F(ImageFolderTest, AStreamMayBeLeftEarlyAndOutlivesItsSource) {
   fill(20);
-  auto stream = in_order(open(pool(2, 8)), 2);
+  auto stream = open(pool(2, 8))->in_order(2);
   EXPECT_TRUE(stream->next().has_value());
   stream.reset();
 }
@@ -160,7 +159,7 @@ TEST_F(ImageFolderTest, TheEarliestBadSampleIsNamedForAnyNumberOfWorkers) {
   fill(10);
   for (const char* name : {"cat/103.png", "cat/105.png", "dog/deeper/101.png"}) write_file(folder_ / name, {0});
   for (const std::int64_t workers : {1, 2, 4}) {
-    const auto stream = in_order(open(pool(workers, 3)), 10);
+    const auto stream = open(pool(workers, 3))->in_order(10);
     EXPECT_TRUE(contains(input_error_of([&] { stream->next(); }), "cat/103.png"));
     EXPECT_TRUE(contains(input_error_of([&] { stream->next(); }), "101.png"));
     EXPECT_FALSE(stream->next().has_value());

@@ -8,11 +8,8 @@
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <iterator>
 #include <opencv2/imgcodecs.hpp>
 
-#include "core/error.h"
 #include "tests/support/temporary_folder.h"
 
 namespace drystill::vision {
@@ -103,15 +100,6 @@ TEST(ImageGridTest, OddCaptionsNeverLeaveTheirCell) {
   EXPECT_EQ(grid.size(2), 2 * 124 + 12);
   EXPECT_TRUE(grid.slice(2, 124, 136).eq(255).all().item<bool>());
   EXPECT_TRUE(grid.slice(2, 248, 260).eq(255).all().item<bool>());
-}
-
-TEST(ImageGridTest, WritesAFileOrSaysWhyNot) {
-  TemporaryFolder folder;
-  const auto image = at::zeros({1, 4, 4}, torch::kByte);
-  write_png(folder / "a.png", image);
-  std::ifstream file(folder / "a.png", std::ios::binary);
-  EXPECT_EQ(std::vector<std::uint8_t>(std::istreambuf_iterator<char>(file), {}), encode_png(image));
-  EXPECT_THROW(write_png(folder / "missing" / "a.png", image), RunError);
 }
 
 }  // namespace

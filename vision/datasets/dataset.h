@@ -41,6 +41,8 @@ class ImageSource : public std::enable_shared_from_this<ImageSource> {
   virtual std::int64_t size() const = 0;
   // `order`: [M] int64 sample numbers in [0, size()), on the CPU. The stream keeps this source alive.
   virtual std::unique_ptr<BatchStream> stream(torch::Tensor order, std::int64_t batch) const = 0;
+  // Every sample once, as the files have them: for evaluation.
+  std::unique_ptr<BatchStream> in_order(std::int64_t batch) const;
 };
 
 enum class Split { kTrain, kTest };

@@ -38,6 +38,16 @@ TEST(AnswerEvaluator, CountsWhatTheVerifierAccepts) {
   EXPECT_DOUBLE_EQ(world.make(options).accepted_share(wrong), 0);
 }
 
+TEST(AnswerEvaluator, TheStopStringIsNoPartOfTheAnswer) {
+  const AnswerWorld world;
+  FakeActor three("3\nQ: what");
+  auto options = sums();
+  options.verifier = generator::ExactVerifier{};
+  EXPECT_DOUBLE_EQ(world.make(options).accepted_share(three), 0);
+  options.stop_strings = {"\nA:", "\nQ:"};
+  EXPECT_DOUBLE_EQ(world.make(options).accepted_share(three), 2.0 / 3);
+}
+
 TEST(AnswerEvaluator, AsksThroughTheViewWithoutChance) {
   const AnswerWorld world;
   FakeActor writer("2");

@@ -3,6 +3,8 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "kernels/sampled_advantage.h"
 #include "kernels/universal_logit.h"
 
@@ -102,6 +104,36 @@ TEST(PolicyWeights, ImportanceGivesTheStudentsOwnGradient) {
   EXPECT_LT(gradient_error(sequences), 1e-5);
   for (Sequence& sequence : sequences) sequence.importance.clear();
   EXPECT_GT(gradient_error(sequences), 1e-2);
+}
+
+// What was taken greedily had probability 1: no choice, whatever the teacher thinks of it. Later tokens do not notice.
+TEST(PolicyWeights, GreedyTokensAreNoChoice) {
+  auto greedy = kSequences;
+  greedy[1].sampler_log_probabilities[0] = 0;
+  const auto own = torch::tensor({-1.F, -1.5F, -0.7F, -2.F, -0.5F}),
+             teacher = torch::tensor({-2.F, -1.F, -3.F, -1.F, -2.F});
+  const kernels::SampledAdvantageOptions options{.discount = 0.5};
+  const auto weights_of = [&](std::span<const Sequence> sequences) {
+    const auto known = sampler_log_probs(sequences, own);
+    return policy_weights(own, known, advantages(known, teacher, sequences, options), sequences, options);
+  };
+  const auto with = weights_of(greedy), without = weights_of(kSequences);
+  EXPECT_EQ(with[2].item<double>(), 0);
+  EXPECT_NE(without[2].item<double>(), 0);
+  for (const std::int64_t t : {0, 1, 3, 4}) EXPECT_EQ(with[t].item<double>(), without[t].item<double>()) << t;
+}
+
+// p_student / p_author: where a mixture wrote, by way of the student of then.
+TEST(ClippedImportance, IsOfTheAuthor) {
+  const std::vector<Sequence> mixed = {{.teacher_prompt = {1},
+                                        .student_prompt = {1},
+                                        .completion = {0, 3},
+                                        .sampler_log_probabilities = {std::log(0.1F), std::log(0.4F)},
+                                        .importance = {0.2F, 2.F}}};
+  const auto now = torch::tensor({std::log(0.2F), std::log(0.8F)});
+  const auto ratio = clipped_importance(now, mixed, 3);
+  EXPECT_NEAR(ratio[0].item<double>(), 0.4, 1e-6);  // 0.2 / 0.5
+  EXPECT_NEAR(ratio[1].item<double>(), 3, 1e-6);    // 0.8 / 0.2 = 4, cut
 }
 
 TEST(TokenLogProbs, OfTwoHeadsAreOfTheirMeanProbability) {

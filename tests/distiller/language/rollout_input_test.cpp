@@ -68,11 +68,10 @@ TEST(RolloutInput, LeavesOutRolloutsWithoutASibling) {
     EXPECT_EQ(sequence.student_prompt, world.encoder.chat("", "1+1", ""));
     EXPECT_NE(sequence.completion, (std::vector<std::int64_t>{'2', kEndOfTurn}));
   }
-  for (const auto& [name, value] : world.input.take_metrics()) {
-    if (name == "accepted") {
-      EXPECT_EQ(value, 0.25);
-    }
-  }
+  const Metrics metrics = world.input.take_metrics();
+  const auto accepted = std::ranges::find(metrics, "accepted", [](const auto& metric) { return metric.first; });
+  ASSERT_NE(accepted, metrics.end());
+  EXPECT_EQ(accepted->second, 0.25);
 }
 
 TEST(RolloutInput, DrawsAgainWhereAWholeGroupWasWrong) {

@@ -98,6 +98,19 @@ TEST_F(LanguageRuns, EvaluationOpensItsTextsOnly) {
   EXPECT_GT(result.loop.last_evaluation.front().second, 0);
 }
 
+// An initial teacher is what the student began as, not the model that it came from; one that moved is gone.
+TEST_F(LanguageRuns, EvaluatesAgainstTheTeacherThatTheRunHad) {
+  auto with_text = options();
+  with_text.evaluation = LanguageEvaluationOptions{.texts = {"held-out"}, .window = 16, .windows = 4};
+  const auto open = [this](const std::vector<std::string>&) { return texts_; };
+  with_text.teacher.weights = InitialTeacher{};
+  const auto initial = run(with_text, "initial");
+  EXPECT_EQ(evaluate_language_model(with_text, initial.model.string(), open).metrics, initial.loop.last_evaluation);
+  with_text.teacher.weights = EmaTeacher{};
+  const auto moved = run(with_text, "ema");
+  EXPECT_EQ(evaluate_language_model(with_text, moved.model.string(), open).metrics.front().first, "perplexity");
+}
+
 TEST_F(LanguageRuns, TheStudentIsAFolderThatLoadsAgain) {
   const auto result = run(options(), "run");
   const auto loaded = language::load_language_model(result.model);
@@ -408,6 +421,10 @@ TEST(LanguageOptions, NameWhatDoesNotGoTogether) {
   EXPECT_EQ(field_of(cached), "loss");
   cached.loss.divergence.support = kernels::TokenSupport::kTeacherTopK;
   EXPECT_EQ(field_of(cached), "");
+  cached.loss.divergence.temperature = 2;
+  EXPECT_EQ(field_of(cached), "loss") << "what its other words have at another temperature is not known";
+  cached.loss.divergence.remainder = kernels::TokenRemainder::kRenormalise;
+  EXPECT_EQ(field_of(cached), "");
   cached.loss.advantage = AdvantageOptions{};
   EXPECT_EQ(field_of(cached), "loss");
   cached.loss.advantage.reset();
@@ -484,6 +501,18 @@ TEST(LanguageOptions, NameWhatDoesNotGoTogether) {
   EXPECT_EQ(field_of(text), "plain_text");
   text.plain_text->teacher_share = 0;
   EXPECT_EQ(field_of(text), "");
+
+  DistillLanguageModel greedy;
+  greedy.loss.advantage = AdvantageOptions{};
+  EXPECT_EQ(field_of(greedy), "");
+  greedy.rollout.sampling.temperature = 0;
+  EXPECT_EQ(field_of(greedy), "loss") << "what is taken greedily is no choice";
+
+  generator::RolloutOptions mixed{.prompts = generator::VocabStartPrompts{},
+                                  .author = generator::Author::kTokenMixture};
+  EXPECT_EQ(mixed.problems().front().field, "author") << "a mixture draws every token";
+  mixed.prompts = generator::VocabStartPrompts{.greedy_min = 0, .greedy_max = 0};
+  EXPECT_TRUE(mixed.problems().empty());
 
   DistillLanguageModel ratio;
   ratio.loss.importance_clip = 2;

@@ -71,6 +71,17 @@ TEST(TeacherCache, ReturnsWhatItWasGiven) {
   }
 }
 
+// They are gigabytes, and no part of the file.
+TEST(TeacherCache, DoesNotKeepTheTeachersStates) {
+  const drystill::testing::TemporaryFolder folder;
+  TeacherCacheWriter writer(folder / "cache", kFacts);
+  Sequence sequence = sequence_of(3);
+  sequence.teacher_states = torch::zeros({3, 2});
+  writer.add(sequence);
+  EXPECT_TRUE(sequence.teacher_states.defined());
+  EXPECT_EQ(sequence.teacher_states.use_count(), 1U);
+}
+
 TEST(TeacherCache, LeavesNothingUnfinished) {
   const drystill::testing::TemporaryFolder folder;
   const fs::path at = folder / "cache";

@@ -84,8 +84,8 @@ class TrainRuns : public ::testing::Test {
   }
 
   static constexpr char kSums[] =
-      "{\"prompt\": \"1+1=\", \"completion\": \"2!\", \"reference\": \"2!\"}\n"
-      "{\"prompt\": \"1+2=\", \"completion\": \"3!\", \"reference\": \"3!\"}\n";
+      "{\"prompt\": \"1+1=\", \"completion\": \"2!\", \"reference\": \"2\"}\n"
+      "{\"prompt\": \"1+2=\", \"completion\": \"3!\", \"reference\": \"3\"}\n";
   drystill::testing::TemporaryFolder folder_;
   std::vector<std::string> opened_;
 };

@@ -5,6 +5,16 @@
 namespace drystill::generator {
 namespace {
 
+TEST(BeforeStop, EndsAtTheFirstOfThem) {
+  EXPECT_EQ(before_stop("a;b,c", {}), "a;b,c");
+  EXPECT_EQ(before_stop("a;b,c", {",", ";"}), "a");
+  EXPECT_EQ(before_stop("a;b,c", {"?"}), "a;b,c");
+  EXPECT_EQ(before_stop("a\n\nb", {"\n\n"}), "a");
+  EXPECT_EQ(before_stop("a;b;c", {";"}, 2), "a;b");   // the first ends within the first two
+  EXPECT_EQ(before_stop("a--b--c", {"--"}, 2), "a");  // that one ends behind them
+  EXPECT_EQ(before_stop("a", {";"}, 9), "a");
+}
+
 TEST(WithoutThinking, DropsEveryBlock) {
   EXPECT_EQ(without_thinking("plain"), "plain");
   EXPECT_EQ(without_thinking(""), "");

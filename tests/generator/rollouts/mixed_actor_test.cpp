@@ -97,7 +97,8 @@ TEST(LanguageMixedActor, SamplesTheMixture) {
 TEST(LanguageMixedActor, StopsAtIdsTextsAndLoops) {
   World world;
   const language::SamplingOptions free{.max_new_tokens = 24, .seed = 1};
-  const auto whole = world.write(free)[0].written.tokens;
+  const auto all = world.write(free);
+  const auto whole = all[0].written.tokens;
   ASSERT_GT(whole.size(), 4U);
   const auto first_of = [&](std::int64_t id) { return Tokens(whole.begin(), std::ranges::find(whole, id) + 1); };
   auto by_id = free;
@@ -105,6 +106,13 @@ TEST(LanguageMixedActor, StopsAtIdsTextsAndLoops) {
   const auto stopped = world.write(by_id)[0].written;
   EXPECT_TRUE(stopped.finished);
   EXPECT_EQ(stopped.tokens, first_of(whole[2]));
+  // The others go on as if it were still there.
+  const auto others = world.write(by_id);
+  for (std::size_t i = 1; i < others.size(); ++i) {
+    const auto& tokens = all[i].written.tokens;
+    const auto end = std::ranges::find(tokens, whole[2]);
+    EXPECT_EQ(others[i].written.tokens, Tokens(tokens.begin(), end == tokens.end() ? end : end + 1));
+  }
 
   const auto letter = std::ranges::find_if(whole, [](std::int64_t id) { return id < 128; });
   ASSERT_NE(letter, whole.end());
@@ -127,6 +135,32 @@ TEST(LanguageMixedActor, StopsAtIdsTextsAndLoops) {
     loops += ended[i].written.finished && tokens.size() < looping[i].written.tokens.size() ? 1 : 0;
   }
   EXPECT_GT(loops, 0);
+}
+
+// A prefix that is some text's keys and values stands for that text before every prompt of the student.
+TEST(LanguageMixedActor, TheStudentSeesItsPrefix) {
+  World world;
+  const Tokens context = {11, 12, 13, 14};
+  const auto prefix = language::KvPrefix::from_text(*world.student, torch::tensor(context));
+  LanguageMixedActor behind_prefix{language::alone(*world.teacher), *world.student, world.encoder, prefix.get()};
+  std::vector<Tokens> in_context;
+  for (const Tokens& prompt : kStudentPrompts) {
+    in_context.push_back(context);
+    in_context.back().insert(in_context.back().end(), prompt.begin(), prompt.end());
+  }
+  const language::SamplingOptions options{.max_new_tokens = 8, .seed = 5};
+  const auto expected = world.actor.write(kTeacherPrompts, in_context, kTeacherShare, options);
+  const auto got = behind_prefix.write(kTeacherPrompts, kStudentPrompts, kTeacherShare, options);
+  const auto without = world.write(options);
+  double change = 0;
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    ASSERT_EQ(got[i].written.tokens, expected[i].written.tokens);
+    for (std::size_t t = 0; t < got[i].importance.size(); ++t) {
+      EXPECT_NEAR(got[i].written.log_probabilities[t], expected[i].written.log_probabilities[t], 2e-3);
+    }
+    change = std::max<double>(change, std::abs(got[i].importance[0] - without[i].importance[0]));
+  }
+  EXPECT_GT(change, 1e-3);
 }
 
 TEST(LanguageMixedActor, StopsWhereASignalAsks) {

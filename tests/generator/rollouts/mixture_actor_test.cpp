@@ -114,13 +114,12 @@ TEST(MixtureActor, StopsAtIdsAndTexts) {
   EXPECT_LE(stopped.tokens.size(), 3U);
   EXPECT_EQ(stopped.tokens.back(), whole[2]);
   const auto first_ascii = std::ranges::find_if(whole, [](std::int64_t id) { return id < 128; });
-  if (first_ascii != whole.end()) {
-    auto by_text = free;
-    by_text.stop_strings = {std::string(1, static_cast<char>(*first_ascii))};
-    const auto cut = actor.write(kPrompts, by_text)[0];
-    EXPECT_TRUE(cut.finished);
-    EXPECT_EQ(cut.tokens, Tokens(whole.begin(), first_ascii + 1));
-  }
+  ASSERT_NE(first_ascii, whole.end());
+  auto by_text = free;
+  by_text.stop_strings = {std::string(1, static_cast<char>(*first_ascii))};
+  const auto cut = actor.write(kPrompts, by_text)[0];
+  EXPECT_TRUE(cut.finished);
+  EXPECT_EQ(cut.tokens, Tokens(whole.begin(), first_ascii + 1));
 }
 
 }  // namespace

@@ -314,6 +314,16 @@ TEST(RolloutSource, RewardsWhatTheVerifierAccepts) {
   for (const Rollout& rollout : rollouts) EXPECT_FALSE(rollout.item.fields.contains("sibling"));  // no groups
 }
 
+TEST(RolloutSource, TheVerifierSeesNoStopString) {
+  RolloutOptions options = checked(1);
+  options.sampling.stop_strings = {";"};
+  World world(options, in_turn({"2;3"}), {}, kSums);
+  EXPECT_EQ(world.source->draw({.count = 1}).front().reward, 1);
+  options.sampling.min_new_tokens = 3;  // the ';' is the second of them: it stopped nothing
+  World later(options, in_turn({"2;3"}), {}, kSums);
+  EXPECT_EQ(later.source->draw({.count = 1}).front().reward, 0);
+}
+
 TEST(RolloutSource, GivesEveryItemTheFirstAcceptedOtherOfItsGroup) {
   World world(checked(4), in_turn({"no 3", "<think>2?</think> yes 2 ", "also 2", "4", "5", "only 2", "6", "7"}),
               {.user = "{prompt}\n{sibling}"}, kSums);

@@ -87,11 +87,18 @@ TEST(KvPrefix, LearnsAllButItsFrozenEntriesWithAndWithoutCheckpointing) {
   }
 }
 
+std::shared_ptr<KvPrefix> random_prefix(const TransformerOptions& model, std::int64_t length, std::int64_t frozen) {
+  auto generator = at::detail::createCPUGenerator(5);
+  const auto keys_and_values =
+      at::randn({2, model.layers, model.kv_heads, length, model.head_dim}, generator, torch::kFloat32);
+  return std::make_shared<KvPrefix>(keys_and_values[0], keys_and_values[1], frozen, model.rope);
+}
+
 TEST(KvPrefix, IsSavedWithAllItIsFor) {
   const TemporaryFolder folder;
   const auto path = folder / "prefix.safetensors";
   const auto options = golden_model("llama")->options();
-  const auto prefix = KvPrefix::random(options, 6, 1, 0.5, at::detail::createCPUGenerator(5));
+  const auto prefix = random_prefix(options, 6, 1);
   prefix->save(path);
   const auto loaded = KvPrefix::load(path, options);
   EXPECT_EQ(loaded->frozen(), 1);
@@ -113,10 +120,9 @@ TEST(KvPrefix, IsSavedWithAllItIsFor) {
 
 TEST(KvPrefix, MayBeEmptyOfParametersOrOfFrozenEntries) {
   const auto options = golden_model("llama")->options();
-  const auto generator = at::detail::createCPUGenerator(5);
-  EXPECT_EQ(KvPrefix::random(options, 3, 0, 1, generator)->key_values().keys[0].size(2), 3);
-  EXPECT_EQ(KvPrefix::random(options, 3, 3, 1, generator)->key_values().keys[0].size(2), 3);
-  EXPECT_THROW(KvPrefix::random(options, 3, 4, 1, generator), InputError);
+  EXPECT_EQ(random_prefix(options, 3, 0)->key_values().keys[0].size(2), 3);
+  EXPECT_EQ(random_prefix(options, 3, 3)->key_values().keys[0].size(2), 3);
+  EXPECT_THROW(random_prefix(options, 3, 4), InputError);
 }
 
 }  // namespace

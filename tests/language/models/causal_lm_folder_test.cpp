@@ -115,6 +115,30 @@ TEST(CausalLmFolder, TakesFurtherEndTokensFromTheGenerationConfig) {
   EXPECT_EQ(load_causal_lm(folder / "model")->options().eos_tokens, (std::vector<std::int64_t>{2, 7}));
 }
 
+TEST(CausalLmFolder, SavingLeavesNothingOfAnotherModel) {
+  const TemporaryFolder outer;
+  const auto folder = outer / "model";
+  std::filesystem::create_directories(folder);
+  const auto model = golden_model("llama");
+  io::write_file(folder / "generation_config.json", "{\"eos_token_id\": [2, 7]}");
+  io::write_file(folder / "model.safetensors.index.json",
+                 "{\"weight_map\": {\"a\": \"old-1.safetensors\", \"b\": \"model.safetensors\", \"c\": \"notes.txt\", "
+                 "\"d\": \"../outside.safetensors\"}}");
+  io::write_file(folder / "pytorch_model.bin.index.json", "damaged");
+  const std::vector<const char*> replaced = {"old-1.safetensors", "pytorch_model.bin"};
+  const std::vector<const char*> kept = {"notes.txt", "other.safetensors", "../outside.safetensors"};
+  for (const auto& names : {replaced, kept}) {
+    for (const char* name : names) io::write_file(folder / name, "old");
+  }
+  save_causal_lm(folder, *model);
+  EXPECT_EQ(load_causal_lm(folder)->options(), model->options());
+  for (const char* name : replaced) EXPECT_FALSE(std::filesystem::exists(folder / name)) << name;
+  for (const char* name : kept) EXPECT_TRUE(std::filesystem::exists(folder / name)) << name;
+  for (const char* name : {"generation_config.json", "model.safetensors.index.json", "pytorch_model.bin.index.json"}) {
+    EXPECT_FALSE(std::filesystem::exists(folder / name)) << name;
+  }
+}
+
 class GgufModels : public ::testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(Golden, GgufModels, ::testing::Values("llama", "qwen2", "gpt2"),
                          [](const auto& test) { return std::string(test.param); });
@@ -199,9 +223,6 @@ TEST(LayerSubset, KeepsTheTeachersLayersAndSharesNoMemory) {
   EXPECT_NE(ours.at("model.norm.weight").data_ptr(), theirs.at("model.norm.weight").data_ptr());
   EXPECT_THROW(make_from_layers(*teacher, {2}), ConfigError);
   EXPECT_THROW(make_from_layers(*teacher, {}), ConfigError);
-  EXPECT_EQ(evenly_spaced_layers(8, 4), (std::vector<std::int64_t>{0, 2, 5, 7}));
-  EXPECT_EQ(evenly_spaced_layers(3, 3), (std::vector<std::int64_t>{0, 1, 2}));
-  EXPECT_EQ(evenly_spaced_layers(3, 1), (std::vector<std::int64_t>{0}));
 }
 
 TEST(CausalLm, FreshWeightsComeFromTheGenerator) {
@@ -250,18 +271,13 @@ TEST(CausalLm, EmbeddingsInPlaceOfIds) {
       model->hidden_of_embeddings(embeddings, {}).equal(model->hidden({.ids = ids, .mask = {}, .positions = {}})));
 }
 
-TEST(Linear, AnotherProductStandsInForTheWeight) {
-  const torch::NoGradGuard no_grad;
-  const auto model = golden_model("llama");
-  const auto before = logits_of(*model);
-  const auto linear = model->linear("model.layers.1.mlp.down_proj");
-  ASSERT_TRUE(linear);
-  EXPECT_FALSE(model->linear("model.layers.1.mlp"));
-  const auto weight = linear->weight().clone();
-  linear->weight().zero_();
-  EXPECT_FALSE(logits_of(*model).equal(before));
-  linear->set_product([&](const torch::Tensor& x) { return at::linear(x, weight); });
-  EXPECT_TRUE(logits_of(*model).equal(before));
+TEST(CausalLm, NamesItsLinearLayers) {
+  const auto linears = golden_model("qwen3")->linears();  // tied: no head
+  EXPECT_EQ(linears.size(), 2U * 7);
+  EXPECT_EQ(linears.keys().front(), "model.layers.0.self_attn.q_proj");
+  EXPECT_EQ(linears.keys().back(), "model.layers.1.mlp.down_proj");
+  EXPECT_EQ(linears.find("model.layers.1.mlp"), nullptr);
+  EXPECT_NE(golden_model("llama_untied")->linears().find("lm_head"), nullptr);
 }
 
 TEST(CausalLm, FreshWeightsOfAFolderFollowItsConfiguration) {

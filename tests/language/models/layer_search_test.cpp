@@ -83,6 +83,22 @@ TEST(LayerSearch, FindsALayerThatDoesNothing) {
   EXPECT_NEAR(found.dropped.front().divergence, 0, 1e-6);
 }
 
+TEST(LayerSearch, FindsTheSameAFewTextsAtATime) {
+  const auto model = deep_model(Family::kLlama);
+  const LayerSearch together = search_layers(*model, some_ids(), 1);
+  constexpr std::int64_t kOfTwo = std::int64_t{2} * 5 * 31;  // logits of two texts; there are three
+  for (const std::int64_t most_logits : {std::int64_t{1}, kOfTwo}) {
+    const LayerSearch apart = search_layers(*model, some_ids(), 1, {}, most_logits);
+    EXPECT_EQ(apart.kept, together.kept);
+    ASSERT_EQ(apart.dropped.size(), together.dropped.size());
+    for (std::size_t i = 0; i < apart.dropped.size(); ++i) {
+      const double expected = together.dropped[i].divergence;
+      EXPECT_EQ(apart.dropped[i].layer, together.dropped[i].layer);
+      EXPECT_NEAR(apart.dropped[i].divergence, expected, 1e-5 * std::max(1.0, expected));
+    }
+  }
+}
+
 TEST(LayerSearch, RefusesCountsThatTheModelDoesNotHave) {
   const auto model = deep_model(Family::kLlama);
   EXPECT_TRUE(search_layers(*model, some_ids(), 4).dropped.empty());

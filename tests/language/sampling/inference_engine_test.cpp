@@ -201,7 +201,7 @@ TEST(InferenceEngine, MergesLowRankBranches) {
   branch->scale = 0.5;
   const Ids ids = random_ids(9, 3);
   const torch::Tensor before = model_logits(*model, ids)[-1];
-  model->linear("model.layers.1.self_attn.v_proj")->set_low_rank(branch);
+  model->linears()["model.layers.1.self_attn.v_proj"]->set_low_rank(branch);
   const torch::Tensor expected = model_logits(*model, ids)[-1];
   EXPECT_GT(distance(before, expected), 0.1);
   const InferenceEngine engine(*model);

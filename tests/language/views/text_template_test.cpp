@@ -11,7 +11,6 @@ TEST(TextTemplate, FillsNames) {
   const TextTemplate text("Q: {prompt}\nA: {reference}{prompt}");
   EXPECT_EQ(text.fill({{"prompt", "1+1"}, {"reference", "2"}}), "Q: 1+1\nA: 21+1");
   EXPECT_EQ(text.fill({{"prompt", "1+1"}}), std::nullopt);
-  EXPECT_EQ(text.names(), (std::vector<std::string>{"prompt", "reference", "prompt"}));
 }
 
 TEST(TextTemplate, DoesNotReadWhatItFillsIn) {

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-namespace drystill::language {
+namespace drystill {
 
 inline constexpr char32_t kReplacementCharacter = 0xFFFD;
 
@@ -30,4 +30,4 @@ bool is_valid_utf8(std::string_view text);
 
 void append_utf8(char32_t code_point, std::string& text);
 
-}  // namespace drystill::language
+}  // namespace drystill

@@ -1,8 +1,8 @@
-#include "language/tokenizer/utf8.h"
+#include "core/utf8.h"
 
 #include <cstdint>
 
-namespace drystill::language {
+namespace drystill {
 namespace {
 
 // How a lead byte goes on: how many bytes follow, and the range of the first of them, which excludes overlong forms,
@@ -87,4 +87,4 @@ void append_utf8(char32_t code_point, std::string& text) {
   }
 }
 
-}  // namespace drystill::language
+}  // namespace drystill
