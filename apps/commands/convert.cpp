@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "io/model_file.h"
 #include "io/quote.h"
+#include "language/adapters/trained_part.h"
 #include "language/load_language_model.h"
 
 namespace drystill::apps {
@@ -59,6 +60,10 @@ std::int64_t write_folder(const ConvertArguments& arguments) {
   }
   if (fs::exists(in) && fs::exists(out) && fs::equivalent(in, out))
     throw ConfigError("convert: IN and OUT are the same folder");
+  if (language::TrainedPart::is_in(out)) {
+    throw InputError(io::quote(arguments.out) + " holds an adapter or a prefix, which would be laid over the model; " +
+                     "choose another folder");
+  }
   const auto loaded = language::load_language_model(in, dtype_of(arguments.dtype));
   language::save_language_model(out, *loaded.model, in);
   return std::ssize(loaded.model->parameters());

@@ -26,7 +26,8 @@ struct AnswerEvaluationOptions {
           required());
     field("verifier", verifier, "how an answer is checked");
     field("max_new_tokens", max_new_tokens, "longest answer", at_least(1));
-    field("stop_strings", stop_strings, "texts that end an answer, besides the model's end tokens");
+    field("stop_strings", stop_strings,
+          "texts that end an answer and are no part of it, besides the model's end tokens");
     field("limit", limit, "the first so many records; 0: all", at_least(0));
   }
   std::vector<Problem> problems() const {

@@ -37,7 +37,7 @@ struct SamplingOptions {
           at_least(0));
     field("loop_period", loop_period, "longest n-gram looked for by loop_repeats, in tokens", between(1, 4096));
     field("stop_ids", stop_ids, "token ids that end a sequence, besides those of the model");
-    field("stop_strings", stop_strings, "texts that end a sequence");
+    field("stop_strings", stop_strings, "texts that end a sequence; a verifier sees what stands before");
     field("seed", seed, "of the random numbers; sequence i draws the same ones whatever is sampled beside it",
           at_least(0));
   }

@@ -26,12 +26,12 @@ TEST(Failure, KnownAnswers) {
   };
   expect(ConfigError("two\nlines"), ExitCode::kUsage, "two\nlines");
   expect(DivergedError("nan"), ExitCode::kDiverged, "nan");
-  expect(std::bad_alloc(), ExitCode::kOutOfMemory, "out of memory; lower `batch`");
+  expect(std::bad_alloc(), ExitCode::kOutOfMemory, "out of memory; lower `batch` or `replay.capacity`");
   expect(std::runtime_error("odd"), ExitCode::kFailed, "odd");
   const std::filesystem::filesystem_error missing("no", std::make_error_code(std::errc::no_such_file_or_directory));
   expect(missing, ExitCode::kInput, missing.what());
   const c10::OutOfMemoryError memory({__func__, __FILE__, __LINE__}, "2 GiB\nof 1 GiB");
-  expect(memory, ExitCode::kOutOfMemory, "out of device memory; lower `batch`: 2 GiB");
+  expect(memory, ExitCode::kOutOfMemory, "out of device memory; lower `batch` or `replay.capacity`: 2 GiB");
 }
 
 }  // namespace

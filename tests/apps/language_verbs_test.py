@@ -144,6 +144,8 @@ def check_convert_over_a_model(world, whole, texts):
     old = {"generation_config.json", "chat_template.jinja", "model.safetensors.index.json", "old-1.safetensors"}
     check("convert over a model", not left & old, left)
     check("convert over a model", answer("generate", out, *whole)["ids"] == texts, "other text than the model's")
+    (out / "adapter_config.json").write_text("{}")
+    expect("convert over an adapter", drystill("convert", world.teacher, out, "--force"), 3, "adapter", "another folder")
 
 
 def check_bfloat16_without_its_instructions(world):
