@@ -8,6 +8,6 @@
 
 namespace drystill::configs {
 
-nlohmann::ordered_json json_value(OptionRef options);
+nlohmann::ordered_json json_value(OptionRef ref);
 
 }  // namespace drystill::configs

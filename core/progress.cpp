@@ -10,7 +10,9 @@
 #include <cstdlib>
 #include <iostream>
 #include <limits>
+#include <optional>
 #include <string>
+#include <utility>
 
 namespace drystill {
 namespace {

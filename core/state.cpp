@@ -66,7 +66,7 @@ torch::Tensor StateReader::tensor(std::string_view name) const {
   return found->second;
 }
 
-void StateReader::copy_into(std::string_view name, torch::Tensor destination) const {
+void StateReader::copy_into(std::string_view name, const torch::Tensor& destination) const {
   const auto source = tensor(name);
   if (source.sizes() != destination.sizes()) {
     throw InputError("saved tensor '" + prefix_ + std::string(name) + "' does not fit: expected " +

@@ -45,8 +45,9 @@ class StateReader {
   StateReader part(std::string_view name) const;
 
   bool has_tensor(std::string_view name) const;
-  torch::Tensor tensor(std::string_view name) const;                       // a view of the stored tensor, on the CPU
-  void copy_into(std::string_view name, torch::Tensor destination) const;  // checks shape; moves device, keeps dtype
+  torch::Tensor tensor(std::string_view name) const;  // a view of the stored tensor, on the CPU
+  void copy_into(std::string_view name,
+                 const torch::Tensor& destination) const;  // checks shape; moves device, keeps dtype
   std::int64_t integer(std::string_view name) const;
   double real(std::string_view name) const;
   std::string text(std::string_view name) const;

@@ -112,7 +112,7 @@ class Loop {
     try {
       return parts_.source.next(plan);
     } catch (const DivergedError& error) {
-      throw diverged(error.what() + (" at step " + std::to_string(step_)), kGeneratorsRate);
+      throw diverged(error.what() + (" at step " + std::to_string(step_)), "learning rate");
     }
   }
 

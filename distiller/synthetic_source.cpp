@@ -36,7 +36,8 @@ Batch SyntheticSource::next(const curriculum::StagePlan& plan) {
     auto report = synthesizer_.improve({count, plan.adversarial_weight});
     newest_terms_.clear();
     const auto loss = report.loss.item<double>();
-    if (!std::isfinite(loss)) throw DivergedError("the generator's loss is " + std::to_string(loss));
+    if (!std::isfinite(loss))
+      throw DivergedError("the generator's loss (generator.optimizer) is " + std::to_string(loss));
     newest_terms_.emplace_back("loss", loss);
     for (const auto& [name, value] : report.terms) newest_terms_.emplace_back(name, value.item<double>());
     if (options_.reuse_generator_batch) {

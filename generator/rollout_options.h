@@ -230,6 +230,17 @@ struct RolloutOptions {
     if (author == Author::kMixture && mixture_with == MixturePartner::kFixed && !brings_completions()) {
       return {{"mixture_with", "'fixed' needs prompts that bring completions: file, text or random_tokens"}};
     }
+    if (author == Author::kFixed && !brings_completions()) {
+      return {{"author", "'fixed' needs prompts that bring completions: file, text or random_tokens"}};
+    }
+    const bool compares = std::holds_alternative<ExactVerifier>(verifier) ||
+                          std::holds_alternative<NumberVerifier>(verifier) ||
+                          std::holds_alternative<ChoiceVerifier>(verifier);
+    if (keep == Keep::kAccepted && compares && !std::holds_alternative<FilePrompts>(prompts)) {
+      return {{"keep",
+               "'accepted' would keep nothing: this 'verifier' compares with a reference, which 'file' prompts "
+               "bring only"}};
+    }
     const auto* starts = std::get_if<VocabStartPrompts>(&prompts);
     if (author == Author::kTokenMixture && starts != nullptr && starts->greedy_max > 0) {
       return {{"author", "'token_mixture' draws every token: set `greedy_min` and `greedy_max` of 'prompts' to 0"}};
@@ -237,6 +248,9 @@ struct RolloutOptions {
     if (sampling.seed != 0) return {{"sampling", "has its 'seed' from the run's `seed`; leave it out"}};
     if (!adversarial_prefix) return {};
     if (author != Author::kTeacher) return {{"adversarial_prefix", "needs the author 'teacher'"}};
+    if (keep == Keep::kAccepted) {
+      return {{"keep", "'accepted' hides what was rejected from 'adversarial_prefix', which learns from all it wrote"}};
+    }
     if (!learn_only.empty()) return {{"learn_only", "leaves 'adversarial_prefix' nothing of what it wrote"}};
     const bool whole = sampling.temperature > 0 && sampling.top_k == 0 && sampling.top_p == 1 && sampling.min_p == 0 &&
                        sampling.min_new_tokens == 0;

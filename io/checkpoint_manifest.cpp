@@ -26,7 +26,7 @@ Json read_manifest(const std::filesystem::path& path) {
   const auto bytes = file.bytes();
   if (bytes.size() > kLargestManifest) fail(path, "it is larger than any manifest");
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) fail(path, "it is not a JSON object");
   return json;
 }

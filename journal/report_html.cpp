@@ -108,7 +108,10 @@ std::string curves(const std::vector<RunRecord>& runs) {
       for (const auto& point : series->points) curve.points.emplace_back(static_cast<double>(point.step), point.value);
       overlaid.push_back(std::move(curve));
     }
-    html += "<div class=\"card\">" + svg_plot(overlaid, {.title = group + "/" + name, .x_label = "step"}) + "</div>\n";
+    const std::string title = std::string(group).append("/").append(name);
+    html.append("<div class=\"card\">")
+        .append(svg_plot(overlaid, {.title = title, .x_label = "step"}))
+        .append("</div>\n");
   }
   return html +
          "</div>\n<p class=\"note\">Curves of many points show the mean of equal stretches; the band reaches from "

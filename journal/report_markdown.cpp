@@ -35,7 +35,9 @@ std::string markdown_report(const std::vector<RunRecord>& runs, const ReportOpti
     for (const auto& command : run.commands) commands += command + "\n";
     if (!commands.empty()) text += fenced(commands, "sh") + "\n";
     if (!run.config.empty()) text += fenced(run.config, "yaml") + "\n";
-    for (const auto& [name, value] : run.environment) text += "- " + name + ": " + value + "\n";
+    for (const auto& [name, value] : run.environment) {
+      text.append("- ").append(name).append(": ").append(value).append("\n");
+    }
   }
   return text;
 }

@@ -92,16 +92,18 @@ class Canvas {
   std::string axes() const {
     std::string svg;
     const double right = options_.width - kRight, bottom = options_.height - kBottom;
-    for (const double tick : axis_ticks(y_.low, y_.high, 5)) {
+    const auto grid_line = [&](double tick) {
       const std::string y = pixel(at_y(tick));
-      svg += "<line class=\"grid\" x1=\"" + std::to_string(kLeft) + "\" x2=\"" + pixel(right) + "\" y1=\"" + y +
+      return "<line class=\"grid\" x1=\"" + std::to_string(kLeft) + "\" x2=\"" + pixel(right) + "\" y1=\"" + y +
              "\" y2=\"" + y + "\"/><text class=\"tick end\" x=\"" + std::to_string(kLeft - 6) + "\" y=\"" +
              pixel(at_y(tick) + 3.5) + "\">" + tick_text(tick) + "</text>\n";
-    }
-    for (const double tick : axis_ticks(x_.low, x_.high, 6)) {
-      svg += "<text class=\"tick mid\" x=\"" + pixel(at_x(tick)) + "\" y=\"" + pixel(bottom + 15) + "\">" +
+    };
+    const auto label = [&](double tick) {
+      return "<text class=\"tick mid\" x=\"" + pixel(at_x(tick)) + "\" y=\"" + pixel(bottom + 15) + "\">" +
              tick_text(tick) + "</text>\n";
-    }
+    };
+    for (const double tick : axis_ticks(y_.low, y_.high, 5)) svg += grid_line(tick);
+    for (const double tick : axis_ticks(x_.low, x_.high, 6)) svg += label(tick);
     svg += "<line class=\"axis\" x1=\"" + std::to_string(kLeft) + "\" x2=\"" + pixel(right) + "\" y1=\"" +
            pixel(bottom) + "\" y2=\"" + pixel(bottom) + "\"/>\n<text class=\"label mid\" x=\"" +
            pixel((kLeft + right) / 2) + "\" y=\"" + pixel(bottom + 31) + "\">" + escape_html(options_.x_label) +

@@ -11,9 +11,10 @@ namespace drystill::kernels {
 
 // Advantages of sampled tokens -> [B, L], without gradient, 0 where mask is 0.
 //
-// sampler_log_probs, teacher_log_probs: [B, L] floating, log-probability of the sampled token, the sampler's at the
-// temperature and truncation it sampled with. mask: [B, L], nonzero for tokens that count (the end of a sequence
-// included, prompt and padding not). Entries outside the mask are not read.
+// sampler_log_probs, teacher_log_probs: [B, L] floating, log-probability of the sampled token, both at temperature 1
+// and with nothing cut off, whatever the token was drawn with: else the optimum is not the teacher. mask: [B, L],
+// nonzero for tokens that count (the end of a sequence included, prompt and padding not). Entries outside the mask are
+// not read.
 //
 //   r_t = clamp(coefficient (log teacher_t - log sampler_t), +- reward_clip)
 //   A_t = sum_{i >= t} discount^(i - t) r_i        i over the tokens of the mask

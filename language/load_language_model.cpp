@@ -13,8 +13,10 @@ LanguageModel load_language_model(const std::filesystem::path& path, std::option
 void save_language_model(const std::filesystem::path& folder, const CausalLm& model,
                          const std::filesystem::path& tokenizer_source,
                          const std::map<std::string, std::string>& metadata) {
+  // Before anything is written: a tokenizer that cannot be read must not leave half a model.
+  const TokenizerFiles tokenizer = tokenizer_files(tokenizer_source);
   save_causal_lm(folder, model, metadata);
-  write_tokenizer(tokenizer_source, folder);
+  write_tokenizer(tokenizer, folder);
 }
 
 }  // namespace drystill::language

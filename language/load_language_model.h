@@ -23,6 +23,7 @@ LanguageModel load_language_model(const std::filesystem::path& path,
 
 // A Hugging Face folder: config.json, model.safetensors, and the tokenizer of `tokenizer_source` (a folder, or a .gguf
 // file) as tokenizer.json and tokenizer_config.json. Replaces a model that is there, leaving none of its files.
+// InputError where there is no tokenizer to be had; nothing is written then.
 void save_language_model(const std::filesystem::path& folder, const CausalLm& model,
                          const std::filesystem::path& tokenizer_source,
                          const std::map<std::string, std::string>& metadata = {});

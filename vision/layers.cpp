@@ -13,7 +13,8 @@ torch::Tensor cast(const torch::Tensor& parameter, torch::ScalarType dtype) {
 }
 
 // kaiming_uniform(a = sqrt(5)) of PyTorch's reset_parameters comes down to this bound, for the weight and the bias.
-void fill_default(torch::Tensor weight, torch::Tensor bias, std::int64_t fan_in, at::Generator generator) {
+void fill_default(const torch::Tensor& weight, const torch::Tensor& bias, std::int64_t fan_in,
+                  at::Generator generator) {
   const torch::NoGradGuard no_grad;
   const double bound = 1 / std::sqrt(static_cast<double>(fan_in));
   weight.uniform_(-bound, bound, generator);

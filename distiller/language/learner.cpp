@@ -182,7 +182,7 @@ std::vector<LanguageLearner::Policy> LanguageLearner::whitened(const std::vector
   if (!options || !options->method.whiten || parts.size() < 2) return {};
   const torch::NoGradGuard no_grad;
   std::vector<Policy> policies;
-  std::vector<torch::Tensor> samplers, teachers;
+  std::vector<torch::Tensor> samplers, authors, teachers;
   for (const Part part : parts) {
     Policy& policy = policies.emplace_back();
     policy.teacher = predictor_.ask_teacher(part);
@@ -192,10 +192,11 @@ std::vector<LanguageLearner::Policy> LanguageLearner::whitened(const std::vector
       own = token_log_probs({.heads = {predicted.student}, .shares = {1}}, predicted.tokens);
     }
     samplers.push_back(sampler_log_probs(part, own));
+    authors.push_back(author_log_probs(part, own));
     teachers.push_back(token_log_probs(policy.teacher.head, completion_tokens(part, device_)));
   }
   const Part all(parts.front().data(), parts.back().data() + parts.back().size());
-  const torch::Tensor known = advantages(at::cat(samplers), at::cat(teachers), all, options->method);
+  const torch::Tensor known = advantages(at::cat(samplers), at::cat(authors), at::cat(teachers), all, options->method);
   std::int64_t begin = 0;
   for (std::size_t i = 0; i < parts.size(); ++i) {
     policies[i].advantages = known.narrow(0, begin, teachers[i].size(0));
@@ -219,8 +220,8 @@ torch::Tensor LanguageLearner::policy_of(const PredictedTokens& predicted, Part 
   const torch::Tensor student = token_log_probs({.heads = {predicted.student}, .shares = {1}}, predicted.tokens);
   const torch::Tensor sampler = sampler_log_probs(sequences, student);
   if (!known_advantages.defined()) {
-    known_advantages =
-        advantages(sampler, token_log_probs(predicted.teacher.head, predicted.tokens), sequences, method);
+    known_advantages = advantages(sampler, author_log_probs(sequences, student),
+                                  token_log_probs(predicted.teacher.head, predicted.tokens), sequences, method);
   }
   return policy_weights(student, sampler, known_advantages, sequences, method);
 }

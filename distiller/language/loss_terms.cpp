@@ -92,17 +92,31 @@ bool know_sampler(std::span<const Sequence> sequences) {
   });
 }
 
-torch::Tensor sampler_log_probs(std::span<const Sequence> sequences, const torch::Tensor& own) {
+namespace {
+
+// Those of the first of `lists` that a sequence has, else its part of `own`.
+torch::Tensor known_log_probs(std::span<const Sequence> sequences, const torch::Tensor& own,
+                              std::initializer_list<std::vector<float> Sequence::*> lists) {
   std::vector<torch::Tensor> parts;
   std::int64_t begin = 0;
   for (const Sequence& sequence : sequences) {
     const std::int64_t length = std::ssize(sequence.completion);
-    const bool known = std::ssize(sequence.sampler_log_probabilities) == length;
-    parts.push_back(known ? at::tensor(sequence.sampler_log_probabilities, torch::kFloat32)
-                          : own.narrow(0, begin, length).to(torch::kCPU));
+    const auto* list = std::ranges::find_if(lists, [&](auto each) { return std::ssize(sequence.*each) == length; });
+    parts.push_back(list != lists.end() ? at::tensor(sequence.**list, torch::kFloat32)
+                                        : own.narrow(0, begin, length).to(torch::kCPU));
     begin += length;
   }
   return at::cat(parts);
+}
+
+}  // namespace
+
+torch::Tensor sampler_log_probs(std::span<const Sequence> sequences, const torch::Tensor& own) {
+  return known_log_probs(sequences, own, {&Sequence::sampler_log_probabilities});
+}
+
+torch::Tensor author_log_probs(std::span<const Sequence> sequences, const torch::Tensor& own) {
+  return known_log_probs(sequences, own, {&Sequence::own_log_probabilities, &Sequence::sampler_log_probabilities});
 }
 
 torch::Tensor clipped_importance(const torch::Tensor& student, std::span<const Sequence> sequences, double clip) {
@@ -121,11 +135,11 @@ torch::Tensor chosen(const torch::Tensor& sampler, std::span<const Sequence> seq
 
 }  // namespace
 
-torch::Tensor advantages(const torch::Tensor& sampler, const torch::Tensor& teacher,
+torch::Tensor advantages(const torch::Tensor& sampler, const torch::Tensor& author, const torch::Tensor& teacher,
                          std::span<const Sequence> sequences, const kernels::SampledAdvantageOptions& options) {
   const torch::Tensor drawn_with = sampler.to(teacher.device());
-  return from_rows(kernels::sampled_advantage(to_rows(drawn_with, sequences), to_rows(teacher, sequences),
-                                              chosen(drawn_with, sequences), options),
+  return from_rows(kernels::sampled_advantage(to_rows(author.to(teacher.device()), sequences),
+                                              to_rows(teacher, sequences), chosen(drawn_with, sequences), options),
                    sequences);
 }
 

@@ -30,6 +30,8 @@ torch::Tensor token_log_probs(const kernels::HeadMixture& mixture, const torch::
 // where all do (`know_sampler`).
 bool know_sampler(std::span<const Sequence> sequences);
 torch::Tensor sampler_log_probs(std::span<const Sequence> sequences, const torch::Tensor& own);
+// The same at temperature 1 and with nothing cut off: what the author itself thought of what it wrote.
+torch::Tensor author_log_probs(std::span<const Sequence> sequences, const torch::Tensor& own);
 
 // min(p_student / p_author, clip) of every token -> [M], without a gradient; 1 where the author's is not known. The
 // author of a token mixture is the mixture.
@@ -38,8 +40,9 @@ torch::Tensor sampler_log_probs(std::span<const Sequence> sequences, const torch
 torch::Tensor clipped_importance(const torch::Tensor& student, std::span<const Sequence> sequences, double clip);
 
 // kernels::sampled_advantage of these completions: [M] each -> [M], 0 for tokens that were taken greedily before
-// sampling began. `whiten` is over the others of all of them.
-torch::Tensor advantages(const torch::Tensor& sampler, const torch::Tensor& teacher,
+// sampling began (`sampler`). `whiten` is over the others of all of them. The reward compares the author's own
+// distribution with the teacher's: a tempered one would be an optimum that is not the teacher.
+torch::Tensor advantages(const torch::Tensor& sampler, const torch::Tensor& author, const torch::Tensor& teacher,
                          std::span<const Sequence> sequences, const kernels::SampledAdvantageOptions& options);
 
 // The weights [M] that make `cross_entropy` have the gradient of kernels::policy_loss on these completions, its

@@ -185,12 +185,38 @@ inline std::vector<Problem> DistillLanguageModel::problems() const {
     }
     if (replay.capacity > 0) return {{"replay", "has no use with a cached teacher, whose sequences all come back"}};
   }
+  const bool own = std::holds_alternative<InitialTeacher>(teacher.weights) ||
+                   std::holds_alternative<EmaTeacher>(teacher.weights) ||
+                   std::holds_alternative<LiveTeacher>(teacher.weights) ||
+                   std::holds_alternative<TrustRegionTeacher>(teacher.weights);
+  if (own && !teacher.model.empty() && student.from != "teacher") {
+    return {
+        {"teacher",
+         "has a `model` that nobody would read: with the weights initial, ema, live and trust_region the teacher is "
+         "the student, `student.from`; leave one of them out"}};
+  }
+  if (loss.advantage && rollout.author == generator::Author::kTeacher) {
+    return {{"loss", "`advantage` is of what the student wrote: rollout.author must not be teacher"}};
+  }
+  const auto* constant = std::get_if<curriculum::ConstantOptions>(&curriculum);
+  if (constant != nullptr && *constant != curriculum::ConstantOptions{}) {
+    return {{"curriculum",
+             "has `adversarial_weight` for classifiers only; the language form is `rollout.adversarial_prefix`"}};
+  }
   const auto& divergence = loss.divergence;
   const bool words_only = std::holds_alternative<CachedTeacher>(teacher.weights) || replay_top_k > 0;
   if (words_only && divergence.temperature != 1 && divergence.remainder != kernels::TokenRemainder::kRenormalise) {
     return {{"loss",
              "needs `divergence.temperature: 1` or `remainder: renormalise` where only the teacher's likeliest words "
              "are kept: what the others have at another temperature is not known"}};
+  }
+  const auto* ensemble = std::get_if<EnsembleTeacher>(&teacher.weights);
+  if (words_only && divergence.temperature != 1 && ensemble != nullptr &&
+      ensemble->mean == language::MixtureMean::kProbabilities) {
+    return {
+        {"loss",
+         "needs `divergence.temperature: 1` where only an ensemble's likeliest words are kept: their mean is that of "
+         "temperature 1"}};
   }
   const bool draws = rollout.author != generator::Author::kFixed;
   const bool greedy = rollout.sampling.temperature == 0 || ramps.temperature.from == 0 || ramps.temperature.to == 0;

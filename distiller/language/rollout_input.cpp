@@ -55,8 +55,10 @@ RolloutInput::Rendered RolloutInput::render(const std::vector<generator::Rollout
                       .importance = rollout.importance,
                       .weight = rollout.weight,
                       .teacher_states = rollout.states};
+    if (options_.own_log_probabilities) sequence.own_log_probabilities = rollout.own_log_probabilities;
     if (options_.tokenizers && !translate_completion(*options_.tokenizers, rollout.by_student, sequence)) continue;
     if (options_.learn_prompts) learn_prompt(sequence);
+    if (std::ssize(sequence.completion) <= options_.skip_first) continue;  // nothing of it has a loss
     const std::int64_t prompt = std::max(std::ssize(sequence.teacher_prompt), std::ssize(sequence.student_prompt));
     const std::int64_t room = options_.longest - prompt;
     if (room <= 0) continue;
@@ -90,7 +92,8 @@ void RolloutInput::keep_window(std::vector<Sequence> sequences, std::span<const 
                                const curriculum::RolloutPlan& plan) {
   double kept_divergence = 0, divergence = 0;
   for (const double value : divergences) divergence += value;
-  const auto kept = curriculum::select_window({divergences.begin(), divergences.end()}, plan);
+  auto kept = curriculum::select_window({divergences.begin(), divergences.end()}, plan);
+  std::ranges::sort(kept);  // as they were drawn: within a draw nothing ramps
   for (const std::int64_t i : kept) {
     kept_divergence += divergences[static_cast<std::size_t>(i)];
     waiting_.push_back(std::move(sequences[static_cast<std::size_t>(i)]));
@@ -108,8 +111,11 @@ void RolloutInput::repeat(std::size_t begin) {
   for (std::int64_t i = 0; i < (options_.passes - 1) * std::ssize(draw); ++i) waiting_.push_back(draw[order.next()]);
 }
 
-RowSize RolloutInput::row_size(std::int64_t top_k) const {
-  return {.longest = options_.longest, .top_k = top_k, .two_tokenizers = options_.tokenizers.has_value()};
+RowSize RolloutInput::row_size() const {
+  return {.longest = options_.longest,
+          .top_k = options_.top_k,
+          .own_log_probabilities = options_.own_log_probabilities,
+          .two_tokenizers = options_.tokenizers.has_value()};
 }
 
 // Writing takes seconds to minutes. A signal that ends it half-way takes back what the draw has used up, so that what
@@ -133,7 +139,11 @@ void RolloutInput::refill(std::int64_t needed, const curriculum::StagePlan& plan
   constexpr int kAttempts = 20;
   const curriculum::RolloutPlan rollout_plan = curriculum::plan_rollouts(options_.ramps, plan.progress);
   for (int attempt = 0; std::ssize(waiting_) < needed && attempt < kAttempts * options_.batch; ++attempt) {
-    const auto drawn = draw({.count = options_.draw * options_.candidates,
+    // A draw of one step, of which something was left out, is made up for by as much: what waited for the next step
+    // would be of an older student.
+    const std::int64_t missing = needed - std::ssize(waiting_);
+    const std::int64_t count = options_.draw <= options_.batch ? std::min(options_.draw, missing) : options_.draw;
+    const auto drawn = draw({.count = count * options_.candidates,
                              .batch = options_.batch * options_.candidates,
                              .length_factor = rollout_plan.length,
                              .temperature_factor = rollout_plan.temperature});
@@ -184,7 +194,7 @@ Batch RolloutInput::next(const curriculum::StagePlan& plan) {
   if (options_.top_k > 0) teacher_.remember(batch.sequences, options_.top_k);
 
   std::vector<torch::Tensor> rows;
-  for (const Sequence& sequence : batch.sequences) rows.push_back(encode(sequence, row_size(options_.top_k)));
+  for (const Sequence& sequence : batch.sequences) rows.push_back(encode(sequence, row_size()));
   const std::int64_t fresh_count = std::ssize(batch.sequences);
   torch::Tensor drawn;
   if (replayed > 0) {
@@ -214,10 +224,14 @@ void RolloutInput::save(StateWriter writer) const {
   bank_.save(writer.part("bank"));
   if (adversary_ != nullptr) adversary_->save(writer.part("adversary"));
   writer.integer("tokens_written", tokens_written_);
-  writer.integer("waiting", std::ssize(waiting_));
-  std::vector<torch::Tensor> rows;
-  for (const Sequence& sequence : waiting_) rows.push_back(encode(sequence, row_size(0)));
-  if (!rows.empty()) writer.tensor("waiting_rows", at::stack(rows));
+  writer.integer("waiting_sequences", std::ssize(waiting_));
+  if (!waiting_.empty()) {
+    std::vector<torch::Tensor> encoded;
+    std::vector<std::int64_t> lengths;
+    for (const Sequence& sequence : waiting_) lengths.push_back(encoded.emplace_back(encode(sequence)).size(0));
+    writer.tensor("waiting_encoded", at::cat(encoded));
+    writer.tensor("waiting_lengths", at::tensor(lengths, torch::kInt64));
+  }
   if (states_are_known(waiting_)) {
     std::vector<torch::Tensor> states;
     for (const Sequence& sequence : waiting_) states.push_back(sequence.teacher_states);
@@ -227,14 +241,23 @@ void RolloutInput::save(StateWriter writer) const {
 }
 
 void RolloutInput::load(const StateReader& reader) {
+  waiting_.clear();
+  if (reader.integer("waiting_sequences") > 0) {
+    const torch::Tensor encoded = reader.tensor("waiting_encoded"), lengths = reader.tensor("waiting_lengths");
+    std::int64_t begin = 0;
+    for (std::int64_t i = 0; i < lengths.size(0); ++i) {
+      const auto length = lengths[i].item<std::int64_t>();
+      if (length < 0 || begin + length > encoded.size(0)) {
+        throw InputError("the saved sequences that wait are damaged: their lengths pass what was saved");
+      }
+      waiting_.push_back(decode(encoded.narrow(0, begin, length)));
+      begin += length;
+    }
+  }
   rollouts_.load(reader.part("rollouts"));
   bank_.load(reader.part("bank"), torch::kCPU);
   if (adversary_ != nullptr) adversary_->load(reader.part("adversary"));
   tokens_written_ = reader.integer("tokens_written");
-  waiting_.clear();
-  if (reader.integer("waiting") > 0) {
-    for (const torch::Tensor& row : reader.tensor("waiting_rows").unbind(0)) waiting_.push_back(decode(row));
-  }
   if (reader.has_tensor("waiting_states")) {
     const torch::Tensor states = reader.tensor("waiting_states").clone();
     std::int64_t begin = 0;

@@ -23,7 +23,9 @@ struct RolloutInputOptions {
   std::int64_t passes = 1;
   std::int64_t candidates = 1;
   std::int64_t longest = 1024;
-  std::int64_t top_k = 0;      // words of the teacher kept with every token in the bank
+  std::int64_t skip_first = 0;         // tokens of a completion without a loss: one that has no others is left out
+  std::int64_t top_k = 0;              // words of the teacher kept with every token in the bank
+  bool own_log_probabilities = false;  // what the author itself says is kept beside what it drew from
   bool learn_prompts = false;  // a prompt's tokens but the first are learnt as well: one view, fixed completions
   curriculum::RolloutRampOptions ramps;
   curriculum::ReplayOptions replay;
@@ -56,7 +58,7 @@ class RolloutInput final : public InputSource {
   std::int64_t tokens_written() const { return tokens_written_; }
 
  private:
-  RowSize row_size(std::int64_t top_k) const;
+  RowSize row_size() const;
   // What the views made of a draw; origins: the rollout that each sequence is.
   struct Rendered {
     std::vector<Sequence> sequences;

@@ -32,10 +32,12 @@ std::int64_t readable_words(const RunModels& models, const language::ModelMixtur
 bool teachers_states_serve(const DistillLanguageModel& options, const RunModels& models) {
   const bool gets_siblings =
       options.rollout.group > 1 && !std::holds_alternative<generator::NoVerifier>(options.rollout.verifier);
-  return !gets_siblings && options.rollout.author == generator::Author::kTeacher &&
-         !options.rollout.adversarial_prefix && std::holds_alternative<FrozenTeacher>(options.teacher.weights) &&
-         models.shared_vocabulary && options.replay.capacity == 0 && !options.loss.hidden_statistics &&
-         !options.loss.hidden_states;
+  const bool asked = options.loss.compares() || options.ramps.window_low != curriculum::Ramp{.from = 0, .to = 0} ||
+                     options.ramps.window_high != curriculum::Ramp{};
+  return asked && options.rollout.learn_only.empty() && !gets_siblings &&
+         options.rollout.author == generator::Author::kTeacher && !options.rollout.adversarial_prefix &&
+         std::holds_alternative<FrozenTeacher>(options.teacher.weights) && models.shared_vocabulary &&
+         options.replay.capacity == 0 && !options.loss.hidden_statistics && !options.loss.hidden_states;
 }
 
 }  // namespace
@@ -110,7 +112,9 @@ RolloutParts::RolloutParts(const DistillLanguageModel& options, const RunModels&
                           .passes = options.passes,
                           .candidates = options.candidates,
                           .longest = options.longest,
+                          .skip_first = options.loss.skip_first,
                           .top_k = options.replay_top_k,
+                          .own_log_probabilities = options.loss.advantage.has_value(),
                           .learn_prompts = learn_prompts,
                           .ramps = options.ramps,
                           .replay = options.replay,

@@ -105,7 +105,8 @@ RunModels load_run_models(const DistillLanguageModel& options, SeedStreams& seed
                    .student = student_of(origin, options.student, seeds),
                    .teacher_tokenizer = origin.tokenizer,
                    .student_tokenizer = origin.tokenizer,
-                   .student_source = source};
+                   .student_source = source,
+                   .student_is_source = options.student.layers.empty() && options.student.config.empty()};
   models.student->set_gradient_checkpointing(options.gradient_checkpointing);
   const auto* ensemble = std::get_if<EnsembleTeacher>(&options.teacher.weights);
   if (ensemble == nullptr && !std::holds_alternative<FrozenTeacher>(options.teacher.weights)) return models;
@@ -132,7 +133,8 @@ RunModels load_run_models(const TrainLanguageModel& options, SeedStreams& seeds)
           .student = std::move(first.model),
           .teacher_tokenizer = first.tokenizer,
           .student_tokenizer = first.tokenizer,
-          .student_source = options.model.from.empty() ? options.model.config : options.model.from};
+          .student_source = options.model.from.empty() ? options.model.config : options.model.from,
+          .student_is_source = !options.model.from.empty()};
 }
 
 language::LanguageModel load_first_student(const DistillLanguageModel& options, SeedStreams& seeds) {

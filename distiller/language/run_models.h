@@ -21,6 +21,7 @@ struct RunModels {
   language::Tokenizer teacher_tokenizer;
   language::Tokenizer student_tokenizer;
   std::string student_source;     // folder or .gguf that the student began as
+  bool student_is_source = true;  // false: it lost layers, or its weights are fresh; no file has what it began as
   bool shared_vocabulary = true;  // false only where loss.universal_logit says that it may differ
 
   torch::ScalarType dtype = torch::kFloat32;  // what both compute in

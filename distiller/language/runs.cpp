@@ -68,6 +68,24 @@ LanguageLearnerOptions with_cache(const DistillLanguageModel& options, const Run
   return result;
 }
 
+// What has no use where the teacher left its words in a file: the sequences are those of the file. One configuration is
+// to serve both runs, so these are told and not refused.
+std::string without_effect_of_cache(const DistillLanguageModel& options) {
+  const std::vector<std::pair<const char*, bool>> asked = {
+      {"ramps", options.ramps != curriculum::RolloutRampOptions{}},
+      {"candidates", options.candidates != 1},
+      {"passes", options.passes != 1},
+      {"rollout.adversarial_prefix", options.rollout.adversarial_prefix.has_value()},
+      {"rollout.keep", options.rollout.keep != generator::Keep::kAll},
+      {"rollout.learn_only", !options.rollout.learn_only.empty()},
+      {"loss.importance_clip", options.loss.importance_clip > 0}};
+  std::string names;
+  for (const auto& [name, is_asked] : asked) {
+    if (is_asked) names.append(names.empty() ? "" : ", ").append(name);
+  }
+  return names;
+}
+
 class LanguageRun final : public PreparedRun {
  public:
   LanguageRun(const Task& task, DistillLanguageModel options, const RunInputs& inputs, SeedStreams seeds,
@@ -121,6 +139,9 @@ class LanguageRun final : public PreparedRun {
                     .draw_samples = {},
                     .checkpoints = environment.folder / "checkpoints"};
     if (evaluator_) parts.evaluate = [this] { return evaluate_student(); };
+    if (const std::string names = without_effect_of_cache(options_); cache_ && !names.empty()) {
+      environment.journal.info("with a cached teacher these have no effect: " + names);
+    }
 
     TrainingResult result;
     result.loop = run_loop(options_.run.loop, parts);
@@ -280,7 +301,9 @@ LanguageEvaluation evaluate_language_model(const DistillLanguageModel& options, 
     add(own, 1);
   } else if (std::holds_alternative<InitialTeacher>(options.teacher.weights)) {
     SeedStreams seeds = begin(options.run);
-    teachers.push_back(load_first_student(options, seeds).model);
+    auto first = load_first_student(options, seeds);
+    knows_words = language::same_vocabulary(first.tokenizer, student.tokenizer);
+    teachers.push_back(std::move(first.model));
     mixture = language::alone(*teachers.back());
   }
   const bool comparable = knows_words && !mixture.models.empty();

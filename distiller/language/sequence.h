@@ -15,6 +15,7 @@ struct Sequence {
   std::vector<std::int64_t> student_prompt;
   std::vector<std::int64_t> completion;               // in the student's tokens
   std::vector<float> sampler_log_probabilities = {};  // of each token of the completion; empty: unknown
+  std::vector<float> own_log_probabilities = {};      // the author's at temperature 1, nothing cut off; empty: the same
   std::vector<float> importance = {};                 // of each token; empty: 1
   double weight = 1;                                  // of the whole sequence
 
@@ -51,6 +52,7 @@ inline void cut(Sequence& sequence, std::size_t room) {
   shorten(sequence.top_log_probabilities, known_words);
   shorten(sequence.completion, room);
   shorten(sequence.sampler_log_probabilities, room);
+  shorten(sequence.own_log_probabilities, room);
   shorten(sequence.importance, room);
   if (sequence.teacher_states.defined()) {
     sequence.teacher_states = sequence.teacher_states.narrow(0, 0, std::ssize(sequence.completion));

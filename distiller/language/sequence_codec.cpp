@@ -1,5 +1,6 @@
 #include "distiller/language/sequence_codec.h"
 
+#include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 
 #include <bit>
@@ -12,7 +13,7 @@ namespace drystill::distiller {
 namespace {
 
 // The lengths of all lists, then the weight's two halves.
-constexpr std::int64_t kLengths = 10, kHeader = kLengths + 2;
+constexpr std::int64_t kLengths = 11, kHeader = kLengths + 2;
 
 template <class T>
 std::int32_t bits_of(T value) {
@@ -27,6 +28,7 @@ void visit_lists(S& sequence, Visit&& visit) {
   visit(sequence.student_prompt);
   visit(sequence.completion);
   visit(sequence.sampler_log_probabilities);
+  visit(sequence.own_log_probabilities);
   visit(sequence.importance);
   visit(sequence.top_ids);
   visit(sequence.top_log_probabilities);
@@ -38,21 +40,15 @@ void visit_lists(S& sequence, Visit&& visit) {
 }  // namespace
 
 std::int64_t encoded_size(const RowSize& size) {
-  // Two prompts, the completion and two numbers a token of it.
-  return kHeader + (5 + 2 * size.top_k + (size.two_tokenizers ? 3 : 0)) * size.longest;
+  // Two prompts, the completion and two or three numbers a token of it.
+  return kHeader +
+         (5 + (size.own_log_probabilities ? 1 : 0) + 2 * size.top_k + (size.two_tokenizers ? 3 : 0)) * size.longest;
 }
 
-torch::Tensor encode(const Sequence& sequence, const RowSize& size) {
+torch::Tensor encode(const Sequence& sequence) {
   std::int64_t numbers = 0;
   visit_lists(sequence, [&](const auto& list) { numbers += std::ssize(list); });
-  const bool fits = std::ssize(sequence.teacher_prompt) <= size.longest &&
-                    std::ssize(sequence.student_prompt) <= size.longest &&
-                    std::ssize(sequence.completion) <= size.longest && kHeader + numbers <= encoded_size(size);
-  if (!fits) {
-    throw InputError("[distiller.encode] a sequence has more than " + std::to_string(size.longest) +
-                     " tokens, or more than its row has room for");
-  }
-  torch::Tensor row = at::zeros({encoded_size(size)}, torch::kInt32);
+  torch::Tensor row = at::empty({kHeader + numbers}, torch::kInt32);
   auto* out = row.mutable_data_ptr<std::int32_t>();
   visit_lists(sequence, [&](const auto& list) { *out++ = static_cast<std::int32_t>(list.size()); });
   const auto weight = std::bit_cast<std::uint64_t>(sequence.weight);
@@ -61,6 +57,20 @@ torch::Tensor encode(const Sequence& sequence, const RowSize& size) {
   visit_lists(sequence, [&](const auto& list) {
     for (const auto value : list) *out++ = bits_of(value);
   });
+  return row;
+}
+
+torch::Tensor encode(const Sequence& sequence, const RowSize& size) {
+  const torch::Tensor exact = encode(sequence);
+  const bool fits = std::ssize(sequence.teacher_prompt) <= size.longest &&
+                    std::ssize(sequence.student_prompt) <= size.longest &&
+                    std::ssize(sequence.completion) <= size.longest && exact.size(0) <= encoded_size(size);
+  if (!fits) {
+    throw InputError("[distiller.encode] a sequence has more than " + std::to_string(size.longest) +
+                     " tokens, or more than its row has room for");
+  }
+  torch::Tensor row = at::zeros({encoded_size(size)}, torch::kInt32);
+  row.narrow(0, 0, exact.size(0)).copy_(exact);
   return row;
 }
 

@@ -6,8 +6,14 @@ namespace drystill::distiller {
 
 void save_student(const std::filesystem::path& folder, const LanguageStudent& student, const RunModels& models,
                   const std::map<std::string, std::string>& metadata) {
+  // An adapter or a prefix is of no use without the model below it.
+  std::string base = models.student_source;
+  if ((student.adapter() || student.prefix()) && !models.student_is_source) {
+    base = (folder / "base").string();
+    language::save_language_model(base, *student.model(), models.student_source, metadata);
+  }
   if (student.adapter()) {
-    student.adapter()->save(folder, models.student_source);
+    student.adapter()->save(folder, base);
   } else if (student.prefix()) {
     language::TrainedPart::save_prefix(folder, *student.prefix());
   } else {

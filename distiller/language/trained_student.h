@@ -11,7 +11,8 @@
 #include "language/tokenizer/tokenizer.h"
 
 // What a run leaves of its student: a Hugging Face folder with the whole model, a PEFT folder with an adapter, or a
-// folder with a prefix of keys and values.
+// folder with a prefix of keys and values. The last two have the model that they belong to in `base` where no other
+// file has it: a student that lost layers, or began with fresh weights.
 
 namespace drystill::distiller {
 

@@ -22,6 +22,7 @@ bool translate_completion(const TwoTokenizers& tokenizers, bool by_student, Sequ
   } else {
     sequence.sampler_log_probabilities.clear();  // they are of other tokens
   }
+  sequence.own_log_probabilities.clear();  // an advantage, which reads them, needs one tokenizer
   language::TokenPairs pairs;
   if (alignment == TokenAlignment::kText) {
     pairs = language::tokens_behind_same_text(student, sequence.completion, teacher, sequence.teacher_completion);

@@ -14,6 +14,8 @@ struct Written {
   std::vector<std::int64_t> tokens;      // the end token included, where there was one
   std::vector<float> log_probabilities;  // under the distribution sampled from
   bool finished = false;
+  // Under the model itself, at temperature 1 and with nothing cut off; empty: the same.
+  std::vector<float> own_log_probabilities = {};
   torch::Tensor states = {};  // [tokens, H], what the head predicted each token from; undefined unless kept
 };
 

@@ -22,7 +22,12 @@ std::vector<Written> LanguageActor::write(std::span<const std::vector<std::int64
   std::vector<Written> written;
   for (language::Completion& completion : language::generate(*engine_, prompts, options, context)) {
     const bool finished = completion.reason != language::FinishReason::kLength;
-    written.push_back({std::move(completion.ids), std::move(completion.log_probs), finished, completion.states});
+    Written& one = written.emplace_back();
+    one.tokens = std::move(completion.ids);
+    one.log_probabilities = std::move(completion.log_probs);
+    one.finished = finished;
+    if (!language::samples_the_model(options)) one.own_log_probabilities = std::move(completion.raw_log_probs);
+    one.states = completion.states;
   }
   return written;
 }

@@ -49,12 +49,13 @@ std::vector<MixedActor::Mixed> LanguageMixedActor::write(Prompts teacher_prompts
     if (const int signal = stop_requested()) throw Interrupted(signal);
     const torch::Tensor teacher_logits = teacher.next_logits(), student_logits = student.next_logits();
     const std::int64_t words = std::min(teacher_logits.size(1), student_logits.size(1));
-    const auto log_probs = [&](const torch::Tensor& logits) {
+    const auto log_probs = [&](const torch::Tensor& logits, double divisor) {
       torch::Tensor known = logits.narrow(1, 0, words);
       writable_.restrict(known);
-      return (known / temperature).log_softmax(1);
+      return (known / divisor).log_softmax(1);
     };
-    const torch::Tensor log_teacher = log_probs(teacher_logits), log_student = log_probs(student_logits);
+    const torch::Tensor log_teacher = log_probs(teacher_logits, temperature);
+    const torch::Tensor log_student = log_probs(student_logits, temperature);
     const torch::Tensor log_mixture = at::logaddexp(log_teacher + std::log(std::max(teacher_share, 1e-30)),
                                                     log_student + std::log(std::max(1 - teacher_share, 1e-30)));
     std::vector<language::Draw> draws;
@@ -65,6 +66,8 @@ std::vector<MixedActor::Mixed> LanguageMixedActor::write(Prompts teacher_prompts
     const auto sampled = sampler.sample(log_mixture, draws);
     const torch::Tensor chosen = sampled.ids.unsqueeze(1);
     const torch::Tensor chosen_student = log_student.gather(1, chosen).squeeze(1);
+    torch::Tensor chosen_own;
+    if (temperature != 1) chosen_own = log_probs(student_logits, 1).gather(1, chosen).squeeze(1);
     const torch::Tensor log_ratio = chosen_student - sampled.log_probs;  // of the mixture as cut by top_k, top_p, min_p
     std::vector<std::int64_t> rows, still_open;
     for (std::size_t row = 0; row < open.size(); ++row) {
@@ -72,6 +75,9 @@ std::vector<MixedActor::Mixed> LanguageMixedActor::write(Prompts teacher_prompts
       const std::int64_t id = sampled.ids.const_data_ptr<std::int64_t>()[row];
       one.written.tokens.push_back(id);
       one.written.log_probabilities.push_back(chosen_student.const_data_ptr<float>()[row]);
+      if (chosen_own.defined()) {
+        one.written.own_log_probabilities.push_back(chosen_own.const_data_ptr<float>()[row]);
+      }
       one.importance.push_back(std::exp(log_ratio.const_data_ptr<float>()[row]));
       const auto reason = language::ending_of(one.written.tokens, stop_ids, options, decode);
       one.written.finished = reason && *reason != language::FinishReason::kLength;

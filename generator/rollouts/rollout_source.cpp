@@ -22,6 +22,8 @@ void append(Rollout& rollout, const Written& written) {
   rollout.completion.insert(rollout.completion.end(), written.tokens.begin(), written.tokens.end());
   rollout.log_probabilities.insert(rollout.log_probabilities.end(), written.log_probabilities.begin(),
                                    written.log_probabilities.end());
+  rollout.own_log_probabilities.insert(rollout.own_log_probabilities.end(), written.own_log_probabilities.begin(),
+                                       written.own_log_probabilities.end());
   rollout.finished = written.finished;
   if (written.states.defined()) {
     rollout.states = rollout.states.defined() ? at::cat({rollout.states, written.states}) : written.states;
@@ -150,6 +152,7 @@ void RolloutSource::take_answers(std::vector<Rollout>& rollouts) {
     const std::string_view answer = trimmed(match.text);
     rollout.completion = answer.empty() ? Tokens{} : encoder_of(rollout).completion(answer);
     rollout.log_probabilities.clear();
+    rollout.own_log_probabilities.clear();
     rollout.importance.clear();
     rollout.states = torch::Tensor();
     rollout.greedy_tokens = 0;

@@ -51,7 +51,7 @@ SynthesisReport GenerativeSynthesizer::improve(const SynthesisRequest& request) 
     const auto report = step({request.batch, /*adversarial_weight=*/0});
     // Not at every step: reading a number waits for the device.
     if (warmup_left_ % 50 == 0 && !report.loss.isfinite().item<bool>()) {
-      throw DivergedError("the generator's loss in its warm-up is not finite");
+      throw DivergedError("the generator's loss (generator.optimizer) in its warm-up is not finite");
     }
   }
   return step(request);

@@ -17,6 +17,7 @@ namespace {
 
 constexpr const char* kConfigFile = "adapter_config.json";
 constexpr const char* kWeightsFile = "adapter_model.safetensors";
+constexpr double kPeftAlpha = 8;  // of LoraConfig, where the file has none
 constexpr std::string_view kPrefix = "base_model.model.";
 constexpr std::string_view kSuffixA = ".lora_A.weight", kSuffixB = ".lora_B.weight";
 
@@ -55,10 +56,21 @@ std::string key_of(std::string name) {  // parameters of a module may not have d
   return name;
 }
 
+// Initialisations that leave the model as it is. Others (pissa, olora, corda, loftq, ...) change its weights when PEFT
+// loads the adapter, which is meant for those.
+void require_plain_initialisation(const JsonFields& config) {
+  constexpr const char* kKey = "init_lora_weights";
+  if (!config.has(kKey) || config.at(kKey).is_boolean()) return;
+  const auto name = config.text(kKey, "");
+  if (name == "gaussian" || name == "eva" || name == "orthogonal") return;
+  throw InputError(config.source() + ": " + kKey + " is " + io::quote(name) +
+                   ", which changes the model's own weights; expected true, false, gaussian, eva or orthogonal");
+}
+
 void require_plain(const JsonFields& config) {
   const auto type = config.text("peft_type", "LORA");
   if (type != "LORA") throw InputError(config.source() + ": peft_type " + io::quote(type) + ", expected LORA");
-  for (const char* flag : {"use_dora", "use_rslora", "lora_bias"}) {
+  for (const char* flag : {"use_dora", "use_rslora", "use_qalora", "lora_bias"}) {
     if (config.boolean(flag, false)) throw InputError(config.source() + ": " + flag + " is on, which is not read here");
   }
   for (const char* key : {"rank_pattern", "alpha_pattern", "modules_to_save", "layer_replication", "target_parameters",
@@ -67,7 +79,11 @@ void require_plain(const JsonFields& config) {
       throw InputError(config.source() + ": '" + key + "' is set, which is not read here");
     }
   }
+  if (config.has("alora_invocation_tokens")) {
+    throw InputError(config.source() + ": 'alora_invocation_tokens' is set (activated LoRA), which is not read here");
+  }
   if (config.text("bias", "none") != "none") throw InputError(config.source() + ": trained biases are not read here");
+  require_plain_initialisation(config);
 }
 
 }  // namespace
@@ -146,7 +162,7 @@ std::shared_ptr<LoraAdapter> LoraAdapter::load(const std::filesystem::path& fold
   require_plain(config);
   LoraOptions options;
   options.rank = config.integer("r");
-  options.alpha = config.number("lora_alpha", static_cast<double>(options.rank));
+  options.alpha = config.number("lora_alpha", kPeftAlpha);
   if (config.has("target_modules") && config.at("target_modules").is_array()) {
     options.targets = config.texts("target_modules");
   }

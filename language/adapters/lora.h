@@ -32,7 +32,8 @@ class LoraAdapter : public torch::nn::Module {
   double scale() const { return options_.alpha / static_cast<double>(options_.rank); }
 
   // A PEFT folder over `model`. The file's tensors say which layers are meant. InputError where it is no plain LoRA
-  // (DoRA, rank patterns, trained biases or further modules) or does not fit the model.
+  // (DoRA, rank patterns, trained biases or further modules, an initialisation that changes the model) or does not fit
+  // the model.
   static std::shared_ptr<LoraAdapter> load(const std::filesystem::path& folder, std::shared_ptr<CausalLm> model);
 
  private:

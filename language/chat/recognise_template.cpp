@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <array>
 #include <set>
+#include <span>
 
 #include "core/error.h"
 #include "io/quote.h"
@@ -9,12 +11,28 @@
 namespace drystill::language {
 namespace {
 
-constexpr std::string_view kChatMlSystem = "<|im_start|>system\n";
+// What stands behind the header of a system message that is the chat's own. With tools there is more of it; no chat
+// here has any.
+constexpr std::string_view kChatMlSystem = "<|im_start|>system", kChatMlTools = "{%iftools%}{{'";
+constexpr auto kChatMlOwnSystem = std::to_array<std::string_view>({"\n'+messages[0]['content']+'<|im_end|>\n'}}",
+                                                                   "\n'+messages[0].content+'<|im_end|>\n'}}",
+                                                                   "\n'+message.content+'<|im_end|>\n'}}"});
 constexpr std::string_view kChatMlEnd = "<|im_end|>\n'}";
+constexpr auto kChatMlContents =
+    std::to_array<std::string_view>({"message.content%}", "''%}", "content.split('</think>')[-1].lstrip('\n')%}",
+                                     "message.content.split('</think>')[-1].lstrip('\n')%}"});
 constexpr std::string_view kChatMlPrompt = "{%ifadd_generation_prompt%}{{'<|im_start|>assistant\n'}}{%endif%}";
 constexpr std::string_view kQwen3Prompt =
     "{%ifadd_generation_prompt%}{{'<|im_start|>assistant\n'}}"
     "{%ifenable_thinkingisdefinedandenable_thinkingisfalse%}{{'<think>\n\n</think>\n\n'}}{%endif%}{%endif%}";
+constexpr std::string_view kLlamaSystem = "<|start_header_id|>system";
+constexpr auto kLlamaOwnSystem = std::to_array<std::string_view>(
+    {"<|end_header_id|>\n\n'+messages[0]['content']|trim+'<|eot_id|>'",
+     "<|end_header_id|>\n\n'+messages[0].content|trim+'<|eot_id|>'",
+     "<|end_header_id|>\n\n'}}"
+     "{{'Cutting Knowledge Date: December 2023\n'}}{{'Today Date: '+date_string+'\n\n'}}",
+     "<|end_header_id|>\n\n'}}{%iftoolsisnotnone%}{{'Environment: ipython\n'}}{%endif%}"
+     "{{'Cutting Knowledge Date: December 2023\n'}}{{'Today Date: '+date_string+'\n\n'}}"});
 constexpr std::string_view kLlamaHeader = "{{'<|start_header_id|>assistant<|end_header_id|>\n\n'}}";
 constexpr std::string_view kLlamaPrompt =
     "{%ifadd_generation_prompt%}{{'<|start_header_id|>assistant<|end_header_id|>\n\n'}}{%endif%}";
@@ -28,6 +46,10 @@ std::set<std::string> markers_of(std::string_view text) {
     markers.emplace(text.substr(begin + 2, end - begin - 2));
   }
   return markers;
+}
+
+bool starts_with_any(std::string_view text, std::span<const std::string_view> forms) {
+  return std::ranges::any_of(forms, [&](std::string_view form) { return text.starts_with(form); });
 }
 
 class Recogniser {
@@ -56,20 +78,42 @@ class Recogniser {
     return false;
   }
 
-  // The text of a literal "<|im_start|>system\n...<|im_end|>\n"; nullopt where there is none.
+  // The text of a literal "<|im_start|>system\n...<|im_end|>\n"; nullopt where there is none. A system message that is
+  // neither that nor the chat's own is refused: it would be lost.
   std::optional<std::string> default_system() const {
     std::optional<std::string> found;
-    for (auto at = text_.find(kChatMlSystem); at != std::string::npos; at = text_.find(kChatMlSystem, at + 1)) {
-      const auto begin = at + kChatMlSystem.size();
-      const auto end = text_.find_first_of(text_[begin] == '\'' ? "'" : "<", begin);
-      if (text_[begin] == '\'' || end == std::string::npos || text_.compare(end, kChatMlEnd.size(), kChatMlEnd) != 0)
-        continue;
-      std::string system = text_.substr(begin, end - begin);
+    for_each(kChatMlSystem, [&](std::string_view before, std::string_view rest) {
+      const bool with_tools = before.ends_with(kChatMlTools) && rest.starts_with("\n'}}");
+      if (with_tools || starts_with_any(rest, kChatMlOwnSystem)) return;
+      const auto end = rest.find_first_of("'<");
+      if (!rest.starts_with('\n') || end == std::string_view::npos || !rest.substr(end).starts_with(kChatMlEnd)) {
+        fail("its system message is neither the chat's own nor one text");
+      }
+      std::string system(rest.substr(1, end - 1));
       std::ranges::replace(system, kApostrophe, '\'');
       if (found && *found != system) fail("it has two default system messages");
       found = std::move(system);
-    }
+    });
     return found;
+  }
+
+  // Nothing but the chat's own system message, behind the dates of Llama 3.1 perhaps.
+  void check_llama_system() const {
+    for_each(kLlamaSystem, [&](std::string_view, std::string_view rest) {
+      const std::string_view turn = rest.substr(0, rest.find("'<|eot_id|>"));
+      const bool otherwise_a_text = turn.find("{%else%}{{'") != std::string_view::npos;
+      if (!starts_with_any(rest, kLlamaOwnSystem) || otherwise_a_text) fail("Llama 3 with a system message of its own");
+    });
+    for_each("{%setsystem_message='", [&](std::string_view, std::string_view rest) {
+      if (!rest.starts_with('\'')) fail("Llama 3 with a system message of its own");
+    });
+  }
+
+  // What a message says stands in the chat as it is, but for Qwen3's thinking.
+  void check_contents() const {
+    for_each("{%setcontent=", [&](std::string_view, std::string_view rest) {
+      if (!starts_with_any(rest, kChatMlContents)) fail("ChatML that changes what a message says");
+    });
   }
 
   [[noreturn]] void fail(const std::string& why) const {
@@ -79,6 +123,15 @@ class Recogniser {
   }
 
  private:
+  // Calls `action` with what stands before and behind every `words`.
+  template <class Action>
+  void for_each(std::string_view words, const Action& action) const {
+    const std::string_view text = text_;
+    for (auto at = text.find(words); at != std::string_view::npos; at = text.find(words, at + 1)) {
+      action(text.substr(0, at), text.substr(at + words.size()));
+    }
+  }
+
   std::string text_;
   const std::string& source_;
 };
@@ -98,10 +151,12 @@ ChatTemplate ChatTemplate::recognise(std::string_view jinja, const std::string& 
   const std::string canonical = canonical_template(jinja, source);
   const Recogniser text(canonical, source);
   if (text.prints_between_tags()) text.fail("it prints text between its tags");
+  if (text.has("'role':'system'")) text.fail("it adds a system message of its own");
   ChatTemplate result;
   const auto markers = markers_of(canonical);
   if (markers == std::set<std::string>{"im_start", "im_end"} && is_chat_ml(text)) {
     if (text.has("bos_token") || text.has("eos_token")) text.fail("ChatML with a beginning or end token");
+    text.check_contents();
     result.default_system_ = text.default_system();
     if (text.ends_with(kQwen3Prompt) && text.has("last_query_index") && !result.default_system_) {
       result.format_ = ChatFormat::kQwen3;
@@ -115,6 +170,7 @@ ChatTemplate ChatTemplate::recognise(std::string_view jinja, const std::string& 
       text.has("bos_token")) {
     const bool dated = text.has("Today Date: ");
     if (dated && !text.has("{{'Cutting Knowledge Date: December 2023\n'}}")) text.fail("Llama 3 with another header");
+    text.check_llama_system();
     result.format_ = dated ? ChatFormat::kLlama31 : ChatFormat::kLlama3;
     result.bos_token_ = bos_token;
     if (bos_token.empty()) text.fail("it writes a beginning token, the tokenizer has none");

@@ -93,16 +93,50 @@ RopeOptions rope_of_gguf(const io::GgufFile& file, const ArchitectureKeys& keys,
   if (keys.integer("rope.dimension_count", head_dim) != head_dim) {
     throw InputError(file.source() + ": '" + keys.key("rope.dimension_count") + "' differs from the head's width");
   }
-  const auto type = keys.text("rope.scaling.type", "none");
-  if (type == "linear") {
-    rope.scaling = RopeScaling::kLinear;
-    rope.factor = keys.number("rope.scaling.factor", 1);
-  } else if (type != "none") {
+  // llama.cpp (llama-model.cpp): a file that has no type has the linear one, whose factor older files name otherwise.
+  const auto type = keys.text("rope.scaling.type", "linear");
+  if (type != "none" && type != "linear") {
     throw InputError(file.source() + ": '" + keys.key("rope.scaling.type") + "' is " + io::quote(type) +
                      ", expected none or linear");
   }
+  const double factor = type == "linear" ? keys.number("rope.scaling.factor", keys.number("rope.scale_linear", 1)) : 1;
+  if (factor != 1) {
+    rope.scaling = RopeScaling::kLinear;
+    rope.factor = factor;
+  }
+  if (const double attention = keys.number("rope.scaling.attn_factor", 1); attention != 1) {
+    throw InputError(file.source() + ": '" + keys.key("rope.scaling.attn_factor") + "' is " +
+                     std::to_string(attention) + ", expected 1; other factors are not computed here");
+  }
   if (!file.contains("rope_freqs.weight")) return rope;
+  if (factor != 1) {
+    throw InputError(file.source() + ": 'rope_freqs.weight' and a linear scaling by " + std::to_string(factor) +
+                     " together are not computed here; expected one of them");
+  }
   return rope_with_factors(rope, file.tensor("rope_freqs.weight"), head_dim, file.source());
+}
+
+// Ids that end a text. llama.cpp (llama-vocab.cpp, special_eog_ids) takes those that the metadata name, and further
+// ones by how they are spelt: files seldom name the end of a turn.
+std::vector<std::int64_t> end_tokens(const io::GgufFile& file, std::int64_t vocab_size) {
+  constexpr std::int64_t kControl = 3;  // llama.h, enum llama_token_type
+  constexpr auto kSpelt = std::to_array<std::string_view>(
+      {"<|eot_id|>", "<|im_end|>", "<|end|>", "<|endoftext|>", "</s>", "<|eom_id|>", "<|end_of_text|>"});
+  std::vector<std::int64_t> ids;
+  const auto add = [&](std::int64_t id) {
+    if (std::ranges::find(ids, id) == ids.end()) ids.push_back(id);
+  };
+  for (const char* name : {"eos", "eot", "eom"}) {
+    if (const auto id = file.integer("tokenizer.ggml." + std::string(name) + "_token_id")) add(*id);
+  }
+  const auto* tokens = file.texts("tokenizer.ggml.tokens");
+  const auto types = file.integers("tokenizer.ggml.token_type");
+  if (tokens == nullptr || !types || types->size() != tokens->size()) return ids;
+  for (std::size_t i = 0; i < tokens->size() && static_cast<std::int64_t>(i) < vocab_size; ++i) {
+    const bool ends = (*types)[i] == kControl && std::ranges::find(kSpelt, (*tokens)[i]) != kSpelt.end();
+    if (ends) add(static_cast<std::int64_t>(i));
+  }
+  return ids;
 }
 
 Family family_of_gguf(const std::string& architecture, const std::string& source) {
@@ -145,10 +179,7 @@ TransformerOptions gguf_options(const io::GgufFile& file) {
   }
   options.bos_token = file.integer("tokenizer.ggml.bos_token_id");
   options.pad_token = file.integer("tokenizer.ggml.padding_token_id");
-  for (const char* key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"}) {
-    const auto id = file.integer(key);
-    if (id && std::ranges::find(options.eos_tokens, *id) == options.eos_tokens.end()) options.eos_tokens.push_back(*id);
-  }
+  options.eos_tokens = end_tokens(file, options.vocab_size);
   if (const auto problems = options.problems(); !problems.empty()) {
     throw InputError(file.source() + ": '" + problems.front().field + "' " + problems.front().message);
   }

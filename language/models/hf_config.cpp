@@ -8,7 +8,9 @@
 namespace drystill::language {
 namespace {
 
-constexpr std::int64_t kQwen3HeadDim = 128;  // of transformers' Qwen3Config, where the file has none
+// Of transformers' configurations, where the file has none.
+constexpr std::int64_t kQwen3HeadDim = 128;
+constexpr std::int64_t kMistralWindow = 4096;  // null: none
 
 struct ArchitectureName {
   Family family;
@@ -47,8 +49,10 @@ void refuse_sliding_window(const JsonFields& fields, Family family, std::int64_t
     if (type != "full_attention") refuse(fields, "layer_types holds " + io::quote(type) + ", expected full_attention");
   }
   const bool optional_window = family == Family::kQwen2 || family == Family::kQwen3;
-  if (!fields.has("sliding_window") || (optional_window && !fields.boolean("use_sliding_window", false))) return;
-  const auto window = fields.integer("sliding_window");
+  if (optional_window && !fields.boolean("use_sliding_window", false)) return;
+  const bool by_default = family == Family::kMistral && !fields.is_null("sliding_window");
+  if (!fields.has("sliding_window") && !by_default) return;
+  const auto window = fields.integer("sliding_window", kMistralWindow);
   if (family != Family::kLlama && window < max_positions) {
     refuse(fields, "sliding_window " + std::to_string(window) + " is active; only full attention is computed here");
   }

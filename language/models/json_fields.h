@@ -21,6 +21,7 @@ class JsonFields {
   }
 
   bool has(const char* key) const { return object_.contains(key) && !object_.at(key).is_null(); }
+  bool is_null(const char* key) const { return object_.contains(key) && object_.at(key).is_null(); }
   const nlohmann::json& at(const char* key) const { return object_.at(key); }
 
   std::int64_t integer(const char* key) const {

@@ -18,7 +18,8 @@ namespace drystill::language {
 namespace {
 
 constexpr float kNothing = -std::numeric_limits<float>::infinity();
-constexpr double kColdest = 1e30;              // inverse temperature; more would make 0 * infinity of the largest logit
+// Inverse temperatures. Above, the largest logit would be 0 * infinity; below, which is 0 as a float, a forbidden one.
+constexpr double kHottest = 1e-30, kColdest = 1e30;
 constexpr std::int64_t kFirstCandidates = 64;  // top_p alone looks at so many first, then at eight times as many
 
 struct Candidate {
@@ -232,6 +233,10 @@ struct LimitCheck {
 void check_sampling_options(const SamplingOptions& options) {
   SamplingOptions copy = options;
   copy.visit(LimitCheck{});
+  if (!std::isfinite(options.temperature)) {
+    throw ConfigError(
+        c10::str("[language.sampling] 'temperature' is ", options.temperature, ", expected a finite number"));
+  }
   for (const Problem& problem : options.problems()) {
     throw ConfigError(c10::str("[language.sampling] '", problem.field, "' ", problem.message));
   }
@@ -273,7 +278,7 @@ SampledTokens Sampler::sample(const torch::Tensor& logits, std::span<const Draw>
 
   const double temperature = options_.temperature;
   const bool tempered = temperature > 0 && temperature != 1;
-  const double inverse_temperature = tempered ? std::min(1 / temperature, kColdest) : 1;
+  const double inverse_temperature = tempered ? std::clamp(1 / temperature, kHottest, kColdest) : 1;
   torch::Tensor maxima = at::empty({rows, blocks}, values.options()), sums = at::empty_like(maxima);
   torch::Tensor tempered_sums = tempered ? at::empty_like(maxima) : torch::Tensor();
   auto* all_tempered = tempered ? tempered_sums.mutable_data_ptr<float>() : nullptr;

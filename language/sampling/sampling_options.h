@@ -55,4 +55,10 @@ struct SamplingOptions {
   bool operator==(const SamplingOptions&) const = default;
 };
 
+// Whether what is drawn from is the model's own distribution, as it is.
+inline bool samples_the_model(const SamplingOptions& options) {
+  return options.temperature == 1 && options.top_k == 0 && options.top_p == 1 && options.min_p == 0 &&
+         options.min_new_tokens == 0;
+}
+
 }  // namespace drystill::language

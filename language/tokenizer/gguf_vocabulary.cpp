@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/utf8.h"
 #include "io/quote.h"
 #include "language/tokenizer/byte_alphabet.h"
 
@@ -81,6 +82,19 @@ void add_merge(const GgufVocabulary& vocabulary, std::size_t rank, TokenizerPart
                               " is not two byte-level tokens with a space between");
 }
 
+// A folder's JSON files could not hold other texts.
+void require_utf8(const GgufVocabulary& vocabulary, const std::string& source) {
+  const auto check = [&](const std::string& key, const std::string& text) {
+    if (!is_valid_utf8(text)) {
+      fail_gguf(source,
+                key + " holds " + io::quote(text) + ", which is no UTF-8; the file may be damaged: fetch it again");
+    }
+  };
+  for (const std::string& token : vocabulary.tokens) check("tokenizer.ggml.tokens", token);
+  for (const std::string& merge : vocabulary.merges) check("tokenizer.ggml.merges", merge);
+  if (vocabulary.chat_template) check("tokenizer.chat_template", *vocabulary.chat_template);
+}
+
 }  // namespace
 
 GgufVocabulary read_gguf_vocabulary(const io::GgufFile& file) {
@@ -102,6 +116,8 @@ GgufVocabulary read_gguf_vocabulary(const io::GgufFile& file) {
   vocabulary.pad = file.integer("tokenizer.ggml.padding_token_id");
   vocabulary.chat_template = file.text("tokenizer.chat_template");
   vocabulary.add_bos = file.flag("tokenizer.ggml.add_bos_token");
+  vocabulary.add_eos = file.flag("tokenizer.ggml.add_eos_token").value_or(false);
+  require_utf8(vocabulary, file.source());
   return vocabulary;
 }
 
@@ -134,6 +150,10 @@ Tokenizer tokenizer_from_gguf(const GgufVocabulary& vocabulary, const std::strin
   if (adds_bos(vocabulary)) {
     if (!vocabulary.bos) fail_gguf(source, "add_bos_token is set, but there is no bos_token_id");
     parts.prefix = {*vocabulary.bos};
+  }
+  if (vocabulary.add_eos) {
+    if (!vocabulary.eos) fail_gguf(source, "add_eos_token is set, but there is no eos_token_id");
+    parts.suffix = {*vocabulary.eos};
   }
   return Tokenizer(std::move(parts));
 }

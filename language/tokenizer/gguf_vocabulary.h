@@ -20,9 +20,10 @@ struct GgufVocabulary {
   std::optional<std::int64_t> bos, eos, pad;  // tokenizer.ggml.{bos,eos,padding}_token_id
   std::optional<std::string> chat_template;   // tokenizer.chat_template
   std::optional<bool> add_bos;  // tokenizer.ggml.add_bos_token; missing: what the pre-tokenizer's models do
+  bool add_eos = false;         // tokenizer.ggml.add_eos_token: texts end with `eos`
 };
 
-// The tokenizer's part of a file's metadata; keys that are missing stay empty.
+// The tokenizer's part of a file's metadata; keys that are missing stay empty. InputError where a text is no UTF-8.
 GgufVocabulary read_gguf_vocabulary(const io::GgufFile& file);
 
 // Whether the file's texts begin with `bos`: what it says itself, or what llama.cpp does with models of its

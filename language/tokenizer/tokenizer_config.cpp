@@ -1,6 +1,7 @@
 #include "language/tokenizer/tokenizer_config.h"
 
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "core/error.h"
 #include "io/json_file.h"
@@ -40,6 +41,24 @@ std::optional<std::string> template_text(const Json& config, const std::filesyst
   throw InputError(io::quote(path.string()) + ": chat_template is neither a text nor a list with one named 'default'");
 }
 
+std::optional<bool> flag_of(const Json& config, const char* key, const std::filesystem::path& path) {
+  const auto found = config.find(key);
+  if (found == config.end() || found->is_null()) return std::nullopt;
+  if (found->is_boolean()) return found->get<bool>();
+  throw InputError(io::quote(path.string()) + ": " + key + " is " + io::quote(found->dump()) +
+                   ", expected true or false");
+}
+
+// `transformers`: LlamaTokenizer, CodeLlamaTokenizer and both with Fast behind build their post-processor from the
+// flags.
+bool is_llama_class(const Json& config) {
+  const auto found = config.find("tokenizer_class");
+  if (found == config.end() || !found->is_string()) return false;
+  std::string_view name = found->get_ref<const std::string&>();
+  if (name.ends_with("Fast")) name.remove_suffix(4);
+  return name == "LlamaTokenizer" || name == "CodeLlamaTokenizer";
+}
+
 }  // namespace
 
 TokenizerConfig read_tokenizer_config(const std::filesystem::path& folder) {
@@ -51,6 +70,9 @@ TokenizerConfig read_tokenizer_config(const std::filesystem::path& folder) {
     result.eos_token = token_text(config, "eos_token", path);
     result.pad_token = token_text(config, "pad_token", path);
     result.chat_template = template_text(config, path);
+    result.add_bos_token = flag_of(config, "add_bos_token", path);
+    result.add_eos_token = flag_of(config, "add_eos_token", path);
+    result.flags_rule = is_llama_class(config);
   }
   const auto jinja = folder / "chat_template.jinja";  // newer; counts where both are there
   if (std::filesystem::exists(jinja)) {

@@ -10,6 +10,8 @@ namespace drystill::language {
 struct TokenizerConfig {
   std::optional<std::string> bos_token, eos_token, pad_token;  // by their text
   std::optional<std::string> chat_template;                    // Jinja; of several the one named "default"
+  std::optional<bool> add_bos_token, add_eos_token;            // whether texts begin and end with these
+  bool flags_rule = false;  // tokenizer_class is Llama's, which goes by the flags whatever tokenizer.json says
 };
 
 // Both files may be missing. InputError where one is damaged.

@@ -1,5 +1,6 @@
 #include "language/tokenizer/tokenizer_json.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <unordered_set>
 
@@ -151,6 +152,23 @@ class JsonReader {
   TokenizerParts parts_;
 };
 
+// What add_bos_token or add_eos_token makes of the `place` before or behind a text. Llama's classes go by the flag;
+// another class goes by tokenizer.json, which must then do what the flag promises.
+void follow_flag(const std::string& key, std::optional<bool> flag, std::optional<std::int64_t> token, bool flag_rules,
+                 const std::filesystem::path& folder, std::vector<std::int64_t>& place) {
+  if (!flag) return;
+  const auto fail = [&](const std::string& what) {
+    throw InputError(io::quote((folder / "tokenizer_config.json").string()) + ": " + key + " is true, " + what);
+  };
+  if (*flag && !token) fail("but it names no such token; set it to false or name the token");
+  if (flag_rules) {
+    place.clear();
+    if (*flag) place.push_back(*token);
+  } else if (*flag && std::ranges::find(place, *token) == place.end()) {
+    fail("but the post-processor of tokenizer.json does not add that token; make the two files agree");
+  }
+}
+
 }  // namespace
 
 Tokenizer read_tokenizer_json(const std::filesystem::path& path) {
@@ -173,6 +191,9 @@ Tokenizer read_tokenizer_json(const std::filesystem::path& path) {
   parts.bos = find(config.bos_token);
   parts.eos = find(config.eos_token);
   parts.pad = find(config.pad_token);
+  const auto folder = path.parent_path();
+  follow_flag("add_bos_token", config.add_bos_token, parts.bos, config.flags_rule, folder, parts.prefix);
+  follow_flag("add_eos_token", config.add_eos_token, parts.eos, config.flags_rule, folder, parts.suffix);
   return Tokenizer(std::move(parts));
 }
 

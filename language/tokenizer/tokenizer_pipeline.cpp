@@ -114,21 +114,31 @@ class PipelineReader {
   }
 
   // single: [{"SpecialToken": {"id": "<s>"}}, {"Sequence": {"id": "A"}}, ...]; special_tokens: {"<s>": {"ids": [1]}}
+  // A later step puts its tokens around those of an earlier one.
   void read_template(const Json& processor) {
-    bool before = true;
+    std::vector<std::int64_t> before, behind;
+    int texts = 0;
     const Json single = processor.value("single", Json());
     if (!single.is_array()) fail("TemplateProcessing has no list 'single'");
     for (const Json& piece : single) {
       if (piece.is_object() && piece.contains("Sequence")) {
-        before = false;
+        const Json& sequence = piece.at("Sequence");
+        if (!sequence.is_object() || sequence.value("id", Json()) != "A" || ++texts > 1) refuse_sequences();
       } else if (piece.is_object() && piece.contains("SpecialToken")) {
         const auto ids = template_ids(processor, piece.at("SpecialToken"));
-        auto& place = before ? parts_.prefix : parts_.suffix;
+        auto& place = texts == 0 ? before : behind;
         place.insert(place.end(), ids.begin(), ids.end());
       } else {
         fail("TemplateProcessing has a piece that is neither a Sequence nor a SpecialToken");
       }
     }
+    if (texts != 1) refuse_sequences();
+    parts_.prefix.insert(parts_.prefix.begin(), before.begin(), before.end());
+    parts_.suffix.insert(parts_.suffix.end(), behind.begin(), behind.end());
+  }
+
+  [[noreturn]] void refuse_sequences() const {
+    fail("TemplateProcessing's 'single' does not hold the text just once; expected one Sequence, 'A'");
   }
 
   std::vector<std::int64_t> template_ids(const Json& processor, const Json& piece) const {

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "io/atomic_file.h"
+#include "io/mapped_file.h"
 #include "io/quote.h"
 #include "language/tokenizer/gguf_vocabulary.h"
 #include "language/tokenizer/split_patterns.h"
@@ -15,9 +16,8 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr std::array<const char*, 2> kMainFiles = {"tokenizer.json", "tokenizer_config.json"};
-constexpr std::array<const char*, 3> kFilesBeside = {"special_tokens_map.json", "chat_template.jinja",
-                                                     "added_tokens.json"};
+constexpr std::array<const char*, 5> kFiles = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+                                               "chat_template.jinja", "added_tokens.json"};
 
 const json kByteLevel = {
     {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
@@ -42,6 +42,24 @@ json pre_tokenizer_of(const std::string& pre) {
   return kByteLevel;
 }
 
+// {"single": [<s>, A, </s>], ...}: the tokens that texts begin and end with.
+json post_processor_of(const GgufVocabulary& vocabulary) {
+  const bool begins = vocabulary.bos && adds_bos(vocabulary), ends = vocabulary.eos && vocabulary.add_eos;
+  if (!begins && !ends) {
+    return {{"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", false}, {"use_regex", true}};
+  }
+  json single = json::array(), special = json::object();
+  const auto add = [&](std::int64_t id) {
+    const std::string& token = vocabulary.tokens.at(static_cast<std::size_t>(id));
+    single.push_back(json::object({{"SpecialToken", {{"id", token}, {"type_id", 0}}}}));
+    special[token] = {{"id", token}, {"ids", json::array({id})}, {"tokens", json::array({token})}};
+  };
+  if (begins) add(*vocabulary.bos);
+  single.push_back(json::object({{"Sequence", {{"id", "A"}, {"type_id", 0}}}}));
+  if (ends) add(*vocabulary.eos);
+  return {{"type", "TemplateProcessing"}, {"single", single}, {"pair", json::array()}, {"special_tokens", special}};
+}
+
 json tokenizer_json(const GgufVocabulary& vocabulary) {
   json tokens = json::object(), added = json::array();
   for (std::size_t id = 0; id < vocabulary.tokens.size(); ++id) {
@@ -58,22 +76,13 @@ json tokenizer_json(const GgufVocabulary& vocabulary) {
                      {"special", type != 4}});
   }
   const bool llama3 = vocabulary.pre.starts_with("llama");
-  json post = {{"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", false}, {"use_regex", true}};
-  if (vocabulary.bos && adds_bos(vocabulary)) {
-    const std::string& bos = vocabulary.tokens.at(static_cast<std::size_t>(*vocabulary.bos));
-    post = {
-        {"type", "TemplateProcessing"},
-        {"single", {{{"SpecialToken", {{"id", bos}, {"type_id", 0}}}}, {{"Sequence", {{"id", "A"}, {"type_id", 0}}}}}},
-        {"pair", json::array()},
-        {"special_tokens", {{bos, {{"id", bos}, {"ids", {*vocabulary.bos}}, {"tokens", {bos}}}}}}};
-  }
   return {{"version", "1.0"},
           {"truncation", nullptr},
           {"padding", nullptr},
           {"added_tokens", added},
           {"normalizer", vocabulary.pre == "qwen2" ? json{{"type", "NFC"}} : json(nullptr)},
           {"pre_tokenizer", pre_tokenizer_of(vocabulary.pre)},
-          {"post_processor", post},
+          {"post_processor", post_processor_of(vocabulary)},
           {"decoder", {{"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", true}, {"use_regex", true}}},
           {"model",
            {{"type", "BPE"},
@@ -101,33 +110,46 @@ json tokenizer_config(const GgufVocabulary& vocabulary) {
   return config;
 }
 
-// Removes `to` where there is no `from`: another tokenizer's file would be obeyed.
-void replace_file(const fs::path& from, const fs::path& to) {
-  if (fs::exists(from)) {
-    fs::copy_file(from, to, fs::copy_options::overwrite_existing);
-  } else {
-    fs::remove(to);
-  }
+std::string text_of_file(const fs::path& path) {
+  const io::MappedFile file(path);
+  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
 }
 
 }  // namespace
 
-void write_tokenizer(const fs::path& source, const fs::path& folder) {
-  fs::create_directories(folder);
+TokenizerFiles tokenizer_files(const fs::path& source) {
+  TokenizerFiles files;
   if (source.extension() == ".gguf") {
     const GgufVocabulary vocabulary = read_gguf_vocabulary(io::GgufFile(source));
     tokenizer_from_gguf(vocabulary, source.string());  // refuses what cannot be written either
-    io::write_file(folder / "tokenizer.json", tokenizer_json(vocabulary).dump());
-    io::write_file(folder / "tokenizer_config.json", tokenizer_config(vocabulary).dump(2));
-    for (const char* file : kFilesBeside) fs::remove(folder / file);
-    return;
+    files["tokenizer.json"] = tokenizer_json(vocabulary).dump();
+    files["tokenizer_config.json"] = tokenizer_config(vocabulary).dump(2);
+    return files;
   }
   if (!fs::exists(source / "tokenizer.json")) {
     throw InputError(io::quote(source.string()) + " has no tokenizer.json to copy");
   }
-  if (fs::equivalent(source, folder)) return;
-  for (const char* file : kMainFiles) replace_file(source / file, folder / file);
-  for (const char* file : kFilesBeside) replace_file(source / file, folder / file);
+  for (const char* name : kFiles) {
+    if (fs::exists(source / name)) files[name] = text_of_file(source / name);
+  }
+  return files;
+}
+
+void write_tokenizer(const TokenizerFiles& files, const fs::path& folder) {
+  fs::create_directories(folder);
+  for (const char* name : kFiles) {
+    const auto file = files.find(name);
+    if (file == files.end()) {
+      fs::remove(folder / name);  // another tokenizer's would be obeyed
+    } else {
+      io::write_file(folder / name, file->second);
+    }
+  }
+}
+
+void write_tokenizer(const fs::path& source, const fs::path& folder) {
+  if (fs::exists(source) && fs::exists(folder) && fs::equivalent(source, folder)) return;
+  write_tokenizer(tokenizer_files(source), folder);
 }
 
 }  // namespace drystill::language

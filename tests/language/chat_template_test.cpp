@@ -108,7 +108,54 @@ TEST(ChatTemplate, RefusesWhatItDoesNotKnow) {
   expect_template_refused(replaced(jinja_of("qwen3"), "enable_thinking is false", "enable_thinking is true"));
   expect_template_refused(replaced(jinja_of("llama3.1"), "December 2023", "May 2026"));
   expect_template_refused(replaced(jinja_of("llama3"), " | trim", ""));
+  const std::string trimmed = replaced(chatml, "message['content'] +", "content +");
+  expect_template_refused(replaced(trimmed, "%}{{", "%}{% set content = message.content|trim %}{{"), "what a message");
   EXPECT_THROW(ChatTemplate::recognise(jinja_of("llama3"), "", "test"), InputError);
+}
+
+// A default system message that is not rendered would be lost.
+TEST(ChatTemplate, RefusesSystemMessagesOfItsOwn) {
+  const std::string chatml = jinja_of("chatml"), llama3 = jinja_of("llama3"), llama31 = jinja_of("llama3.1");
+  expect_template_refused(
+      "{% if messages[0]['role'] == 'system' %}{% set loop_messages = messages[1:] %}{% set system_message = "
+      "messages[0]['content'] %}{% else %}{% set loop_messages = messages %}{% set system_message = 'You are a helpful "
+      "assistant.' %}{% endif %}{{'<|im_start|>system\n' + system_message + '<|im_end|>\n'}}" +
+          replaced(chatml, "in messages", "in loop_messages"),
+      "system message");
+  const std::string prepended = "{% set messages = [{'role': 'system', 'content': 'Be brief.'}] + messages %}";
+  expect_template_refused(prepended + chatml, "system message");
+  expect_template_refused(prepended + llama3, "system message");
+  expect_template_refused(replaced(jinja_of("smollm2"), "trained by", "' + verb + '"), "system message");
+  expect_template_refused(
+      replaced(llama3, "{% for",
+               "{% if messages[0]['role'] != 'system' %}{{ '<|start_header_id|>system<|end_header_id|>\n\nYou are a "
+               "helpful assistant.<|eot_id|>' }}{% endif %}{% for"),
+      "system message");
+  expect_template_refused(replaced(llama31, "date_string + \"\\n\\n\"", "date_string + \"\\n\\nBe brief.\""),
+                          "system message");
+  expect_template_refused(replaced(llama31, "messages[1:] %}", "messages[1:] %}\n{%- else %}\n    {{- 'Be brief.' }}"),
+                          "system message");
+  expect_template_refused(replaced(llama31, "{%- if not", "{%- set system_message = 'Be brief.' %}\n{%- if not"),
+                          "system message");
+}
+
+// As the templates of Qwen2.5, Qwen3 and Llama 3.2 are published.
+TEST(ChatTemplate, RecognisesWhatTemplatesSayOfTools) {
+  const std::string chatml = jinja_of("chatml"), llama31 = jinja_of("llama3.1");
+  const ChatTemplate with_tools = recognise(
+      "{%- if tools %}\n    {{- '<|im_start|>system\\n' }}\n    {{- 'Use tools.<|im_end|>\\n' }}\n{%- endif %}\n" +
+      chatml);
+  EXPECT_EQ(with_tools.format(), ChatFormat::kChatMl);
+  EXPECT_EQ(with_tools.default_system(), std::nullopt);
+  const std::string content = replaced(chatml, "message['content'] +", "content +");
+  EXPECT_EQ(recognise(replaced(content, "%}{{", "%}{% set content = message.content %}{{")).format(),
+            ChatFormat::kChatMl);
+  const std::string empty_default = replaced(llama31, "{%- if not", "{%- set system_message = \"\" %}\n{%- if not");
+  EXPECT_EQ(recognise(replaced(empty_default, "{{- \"Cutting",
+                               "{%- if tools is not none %}\n    {{- \"Environment: ipython\\n\" }}\n{%- endif "
+                               "%}\n{{- \"Cutting"))
+                .format(),
+            ChatFormat::kLlama31);
 }
 
 TEST(ChatTemplate, RefusesBadChats) {

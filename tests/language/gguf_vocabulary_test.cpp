@@ -69,7 +69,12 @@ TEST(GgufVocabulary, TakesIdsAndTemplate) {
   EXPECT_EQ(tokenizer.token_bytes(*tokenizer.eos()), "<|eot_id|>");
   EXPECT_EQ(tokenizer.encode("a", {.add_special = true}).front(), 902);
   EXPECT_EQ(tokenizer.encode("a").size(), 1U);
+  EXPECT_EQ(tokenizer.encode("a", {.add_special = true}).size(), 2U);
   EXPECT_EQ(tokenizer.chat_template(), "x");
+  vocabulary.add_eos = true;
+  const auto framed = tokenizer_from_gguf(vocabulary, "test.gguf").encode("a", {.add_special = true});
+  EXPECT_EQ(framed.size(), 3U);
+  EXPECT_EQ(framed.back(), 906);
 }
 
 // llama.cpp begins the texts of Llama 3 so where the file does not say; those of others not.
@@ -113,6 +118,7 @@ TEST(GgufVocabulary, RefusesOtherKindsAndDamage) {
   expect_gguf_refused([](auto& v) { v.bos = 5000; }, "5000");
   expect_gguf_refused([](auto& v) { v.eos = -1; }, "-1");
   expect_gguf_refused([](auto& v) { v.add_bos = true; }, "add_bos");
+  expect_gguf_refused([](auto& v) { v.add_eos = true; }, "add_eos");
   expect_gguf_refused([](auto& v) { v.tokens.clear(), v.token_types.clear(), v.merges.clear(); }, "empty");
 }
 

@@ -166,6 +166,14 @@ TEST(TokenizerJson, RefusesDamage) {
   expect_json_refused(
       "llama3", [&](Json& json) { processor(json)["single"][0] = 1; }, "neither");
   expect_json_refused(
+      "llama3", [&](Json& json) { processor(json)["single"].erase(1); }, "one Sequence");
+  expect_json_refused(
+      "llama3", [&](Json& json) { processor(json)["single"].push_back(processor(json)["single"][1]); }, "one Sequence");
+  expect_json_refused(
+      "llama3", [&](Json& json) { processor(json)["single"][1]["Sequence"]["id"] = "B"; }, "one Sequence");
+  expect_json_refused(
+      "llama3", [&](Json& json) { processor(json)["single"][1]["Sequence"] = 1; }, "one Sequence");
+  expect_json_refused(
       "llama3", [&](Json& json) { processor(json)["special_tokens"] = 1; }, "without listing");
   const auto set_ids = [&](const Json& ids) {
     return [&processor, ids](Json& json) { processor(json)["special_tokens"]["<|begin_of_text|>"]["ids"] = ids; };
@@ -174,6 +182,22 @@ TEST(TokenizerJson, RefusesDamage) {
   expect_json_refused("llama3", set_ids({"x"}), "without listing");
   expect_json_refused("llama3", set_ids({-4}), "id -4 has no token");
   expect_json_refused("llama3", set_ids({1 << 30}), "has no token");
+}
+
+TEST(TokenizerJson, LaterTemplatesGoAroundEarlierOnes) {
+  Json json = golden_json("llama3");
+  Json& processors = json["post_processor"]["processors"];
+  Json outer = processors[1];
+  const Json token = {{"SpecialToken", {{"id", "<|eot_id|>"}, {"type_id", 0}}}};
+  outer["single"] = Json::array({token, token, outer["single"][1], token});
+  outer["special_tokens"]["<|eot_id|>"] = {{"id", "<|eot_id|>"}, {"ids", Json::array({906})}};
+  processors[1]["single"].push_back(processors[1]["single"][0]);
+  processors.push_back(outer);
+  testing::GoldenFamily family = golden_families().at("llama3");
+  family.tokenizer_json = json.dump();
+  const Tokenizer tokenizer = family.load();
+  const std::int64_t a = tokenizer.encode("a").front();
+  EXPECT_EQ(tokenizer.encode("a", {.add_special = true}), (std::vector<std::int64_t>{906, 906, 902, a, 902, 906}));
 }
 
 // A token that is no added one goes by its spelling in the vocabulary, as in `transformers`.
@@ -193,6 +217,47 @@ TEST(TokenizerJson, RefusesADamagedConfig) {
   EXPECT_NE(refusal(good, R"({"eos_token": "<nowhere>"})").find("'<nowhere>'"), std::string::npos);
   EXPECT_NE(refusal(good, R"({"chat_template": [{"name": "rag", "template": "x"}]})").find("default"),
             std::string::npos);
+}
+
+// "a" with the post-processor's tokens around it, by a tokenizer_config.json with `more` in it.
+std::vector<std::int64_t> framed(const std::string& family_name, const Json& more) {
+  testing::GoldenFamily family = golden_families().at(family_name);
+  Json config = Json::parse(family.config_json);
+  config.update(more);
+  family.config_json = config.dump();
+  return family.load().encode("a", {.add_special = true});
+}
+
+// DeepSeek-R1-Distill-Qwen's tokenizer.json adds nothing, but its class begins texts.
+TEST(TokenizerJson, LlamaClassesGoByTheirFlags) {
+  const auto plain = golden_families().at("gpt2").load().encode("a");
+  ASSERT_EQ(plain.size(), 1U);
+  for (const char* name : {"LlamaTokenizer", "LlamaTokenizerFast", "CodeLlamaTokenizer", "CodeLlamaTokenizerFast"}) {
+    const auto with = [&](const char* family, const char* key, const Json& value) {
+      return framed(family, {{"tokenizer_class", name}, {key, value}});
+    };
+    EXPECT_EQ(with("gpt2", "add_bos_token", true), (std::vector<std::int64_t>{900, plain[0]})) << name;
+    EXPECT_EQ(with("gpt2", "add_eos_token", true), (std::vector<std::int64_t>{plain[0], 900})) << name;
+    EXPECT_EQ(with("gpt2", "add_bos_token", false), plain) << name;
+    EXPECT_EQ(with("llama3", "add_bos_token", true).size(), 2U) << name;
+    EXPECT_EQ(with("llama3", "add_bos_token", false).size(), 1U) << name;
+    EXPECT_EQ(with("llama3", "add_bos_token", nullptr).size(), 2U) << name;  // as tokenizer.json has it
+  }
+}
+
+TEST(TokenizerJson, FlagsOfOtherClassesMustAgreeWithThePostProcessor) {
+  for (const char* name : {"PreTrainedTokenizerFast", "Qwen2Tokenizer", "MyLlamaTokenizerFast"}) {
+    EXPECT_EQ(framed("llama3", {{"tokenizer_class", name}, {"add_bos_token", true}, {"add_eos_token", false}}).size(),
+              2U);
+    EXPECT_EQ(framed("gpt2", {{"tokenizer_class", name}, {"add_bos_token", false}}).size(), 1U);
+  }
+  const std::string good = golden_families().at("gpt2").tokenizer_json;
+  EXPECT_NE(refusal(good, R"({"bos_token": "<|endoftext|>", "add_bos_token": true})").find("post-processor"),
+            std::string::npos);
+  EXPECT_NE(refusal(good, R"({"eos_token": "<|endoftext|>", "add_eos_token": true})").find("add_eos_token"),
+            std::string::npos);
+  EXPECT_NE(refusal(good, R"({"add_bos_token": true})").find("names no such token"), std::string::npos);
+  EXPECT_NE(refusal(good, R"({"add_bos_token": "yes"})").find("true or false"), std::string::npos);
 }
 
 TEST(TokenizerJson, ReadsMergesOfBothForms) {

@@ -63,8 +63,8 @@ TEST(PolicyWeights, GiveTheGradientOfThePolicyLoss) {
     const auto own = token_log_probs({.heads = {{hidden, weight}}, .shares = {1}}, tokens);
     const auto of_teacher = token_log_probs({.heads = {{teacher_hidden, teacher_weight}}, .shares = {1}}, tokens);
     const auto known = sampler_log_probs(kSequences, own);
-    const auto weights =
-        policy_weights(own, known, distiller::advantages(known, of_teacher, kSequences, options), kSequences, options);
+    const auto weights = policy_weights(
+        own, known, distiller::advantages(known, known, of_teacher, kSequences, options), kSequences, options);
     cross_entropy({hidden, weight}, tokens, weights, 5).loss.backward();
     EXPECT_LT((hidden.grad() - expected_hidden).abs().max().item<double>(), 1e-5);
     EXPECT_LT((weight.grad() - expected_weight).abs().max().item<double>(), 1e-5);
@@ -115,12 +115,28 @@ TEST(PolicyWeights, GreedyTokensAreNoChoice) {
   const kernels::SampledAdvantageOptions options{.discount = 0.5};
   const auto weights_of = [&](std::span<const Sequence> sequences) {
     const auto known = sampler_log_probs(sequences, own);
-    return policy_weights(own, known, advantages(known, teacher, sequences, options), sequences, options);
+    return policy_weights(own, known, advantages(known, known, teacher, sequences, options), sequences, options);
   };
   const auto with = weights_of(greedy), without = weights_of(kSequences);
   EXPECT_EQ(with[2].item<double>(), 0);
   EXPECT_NE(without[2].item<double>(), 0);
   for (const std::int64_t t : {0, 1, 3, 4}) EXPECT_EQ(with[t].item<double>(), without[t].item<double>()) << t;
+}
+
+// Drawn at another temperature, a student that is the teacher has nothing to gain: the reward is of what it thinks, not
+// of what it was drawn from.
+TEST(Advantages, AStudentThatIsTheTeacherHasNone) {
+  auto drawn = kSequences;
+  drawn[0].sampler_log_probabilities = {-0.8F, -0.9F};
+  drawn[0].own_log_probabilities = {-1.F, -1.5F};
+  drawn[1].own_log_probabilities = {-0.7F, -2.F, -0.5F};
+  const auto teacher = torch::tensor({-1.F, -1.5F, -0.7F, -2.F, -0.5F});
+  const auto sampler = sampler_log_probs(drawn, {}), author = author_log_probs(drawn, {});
+  EXPECT_TRUE(author.equal(teacher));
+  EXPECT_EQ(advantages(sampler, author, teacher, drawn, {}).abs().max().item<double>(), 0);
+  EXPECT_GT(advantages(sampler, sampler, teacher, drawn, {}).abs().max().item<double>(), 0.1);
+  drawn[0].own_log_probabilities.clear();  // drawn from the model as it is
+  EXPECT_TRUE(author_log_probs(drawn, {}).narrow(0, 0, 2).equal(sampler.narrow(0, 0, 2)));
 }
 
 // p_student / p_author: where a mixture wrote, by way of the student of then.

@@ -10,6 +10,7 @@
 #include "distiller/language/synthesize.h"
 #include "journal/metrics_reader.h"
 #include "journal/run_folder.h"
+#include "language/adapters/lora.h"
 #include "language/load_language_model.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tiny_language_model.h"
@@ -245,6 +246,22 @@ TEST_F(LanguageRuns, EveryPartCanBeTrained) {
   auto prefix = lora;
   prefix.trainable = KvPrefixParameters{.length = 8, .frozen = 1, .text = "text"};
   EXPECT_TRUE(std::filesystem::exists(run(prefix, "prefix").model / "kv_prefix.safetensors"));
+  EXPECT_FALSE(std::filesystem::exists(adapter.model / "base")) << "the model below it is in a file already";
+}
+
+// What lost layers is in no file: it is left beside the adapter, which names it.
+TEST_F(LanguageRuns, AnAdapterOfAModelThatIsInNoFileBringsIt) {
+  auto lora = options();
+  lora.trainable = LoraParameters{.rank = 2, .alpha = 4};
+  const auto folder = run(lora, "lora").model;
+  const auto base = language::load_language_model(folder / "base");
+  EXPECT_EQ(base.model->options().layers, 2);
+  const auto whole = language::load_language_model(folder_ / "teacher");
+  EXPECT_TRUE(base.model->named_parameters()["model.layers.1.mlp.up_proj.weight"].equal(
+      whole.model->named_parameters()["model.layers.3.mlp.up_proj.weight"]));
+  std::ifstream config(folder / "adapter_config.json");
+  EXPECT_EQ(nlohmann::json::parse(config).at("base_model_name_or_path"), (folder / "base").string());
+  EXPECT_NO_THROW(language::LoraAdapter::load(folder, base.model));
 }
 
 TEST_F(LanguageRuns, TheWindowKeepsWhatTheCurriculumAsksFor) {
@@ -504,9 +521,34 @@ TEST(LanguageOptions, NameWhatDoesNotGoTogether) {
 
   DistillLanguageModel greedy;
   greedy.loss.advantage = AdvantageOptions{};
+  greedy.rollout.author = generator::Author::kStudent;
   EXPECT_EQ(field_of(greedy), "");
   greedy.rollout.sampling.temperature = 0;
   EXPECT_EQ(field_of(greedy), "loss") << "what is taken greedily is no choice";
+
+  DistillLanguageModel taught;
+  taught.loss.advantage = AdvantageOptions{};
+  taught.rollout.author = generator::Author::kTeacher;
+  EXPECT_EQ(field_of(taught), "loss") << "an advantage is of what the student wrote";
+
+  DistillLanguageModel itself;
+  itself.teacher = {.model = "a", .weights = EmaTeacher{}};
+  EXPECT_EQ(field_of(itself), "");
+  itself.student.from = "b";
+  EXPECT_EQ(field_of(itself), "teacher") << "nobody would read the model that it names";
+  itself.teacher.model.clear();
+  EXPECT_EQ(field_of(itself), "");
+
+  DistillLanguageModel constant;
+  constant.curriculum = curriculum::ConstantOptions{.adversarial_weight = 2};
+  EXPECT_EQ(field_of(constant), "curriculum");
+
+  generator::RolloutOptions fixed{.prompts = generator::BosPrompts{}, .author = generator::Author::kFixed};
+  EXPECT_EQ(fixed.problems().front().field, "author") << "nobody brings a completion";
+  generator::RolloutOptions unanswered{.verifier = generator::NumberVerifier{}, .keep = generator::Keep::kAccepted};
+  EXPECT_EQ(unanswered.problems().front().field, "keep") << "nobody brings a reference";
+  unanswered.prompts = generator::FilePrompts{.path = "f"};
+  EXPECT_TRUE(unanswered.problems().empty());
 
   generator::RolloutOptions mixed{.prompts = generator::VocabStartPrompts{},
                                   .author = generator::Author::kTokenMixture};

@@ -12,6 +12,7 @@ void expect_equal(const Sequence& a, const Sequence& b) {
   EXPECT_EQ(a.student_prompt, b.student_prompt);
   EXPECT_EQ(a.completion, b.completion);
   EXPECT_EQ(a.sampler_log_probabilities, b.sampler_log_probabilities);
+  EXPECT_EQ(a.own_log_probabilities, b.own_log_probabilities);
   EXPECT_EQ(a.importance, b.importance);
   EXPECT_EQ(a.weight, b.weight);
   EXPECT_EQ(a.top_ids, b.top_ids);
@@ -31,6 +32,10 @@ TEST(SequenceCodec, ReturnsWhatItWasGiven) {
   expect_equal(decode(encode(full, {3})), full);
   Sequence bare{.teacher_prompt = {1}, .student_prompt = {2}, .completion = {3}};
   expect_equal(decode(encode(bare, {64})), bare);
+  expect_equal(decode(encode(full)), full);
+  EXPECT_LT(encode(bare).size(0), encode(bare, {64}).size(0));
+  bare.own_log_probabilities = {-3.F};
+  expect_equal(decode(encode(bare, {.longest = 1, .own_log_probabilities = true})), bare);
   bare.importance = {2.F};
   expect_equal(decode(encode(bare, {1})), bare);
   bare.top_ids = {5, 6};

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
+#include <utility>
+#include <vector>
 
 #include "core/error.h"
 #include "io/atomic_file.h"
@@ -140,6 +142,78 @@ TEST(Lora, AnotherRankThanTheTensorsIsRefusedBeforeItIsMade) {
   } catch (const InputError& error) {
     EXPECT_NE(std::string(error.what()).find("65536 rows"), std::string::npos) << error.what();
   }
+}
+
+// The golden adapter of the llama, with another value of `key`; null: without it.
+void write_changed_adapter(const std::filesystem::path& folder, const std::string& key, const nlohmann::json& value) {
+  const auto from = golden_folder("lora_llama");
+  std::filesystem::copy(from / "adapter_model.safetensors", folder / "adapter_model.safetensors",
+                        std::filesystem::copy_options::overwrite_existing);
+  auto config = io::read_json_object(from / "adapter_config.json");
+  config[key] = value;
+  if (value.is_null()) config.erase(key);
+  io::write_file(folder / "adapter_config.json", config.dump());
+}
+
+TEST(Lora, WhatIsNoPlainLoraIsRefusedByName) {
+  const TemporaryFolder folder;
+  const std::vector<std::pair<const char*, nlohmann::json>> rows = {
+      {"peft_type", "IA3"},
+      {"use_dora", true},
+      {"use_rslora", true},
+      {"use_qalora", true},
+      {"lora_bias", true},
+      {"rank_pattern", nlohmann::json::object({{"q_proj", 4}})},
+      {"alpha_pattern", nlohmann::json::object({{"q_proj", 4}})},
+      {"modules_to_save", nlohmann::json::array({"lm_head"})},
+      {"layer_replication", nlohmann::json::array({nlohmann::json::array({0, 1})})},
+      {"target_parameters", nlohmann::json::array({"mlp.experts"})},
+      {"trainable_token_indices", nlohmann::json::array({3})},
+      {"alora_invocation_tokens", nlohmann::json::array({3, 4})},
+      {"bias", "all"},
+      {"bias", "lora_only"},
+      {"init_lora_weights", "pissa"},
+      {"init_lora_weights", "pissa_niter_16"},
+      {"init_lora_weights", "olora"},
+      {"init_lora_weights", "corda"},
+      {"init_lora_weights", "loftq"},
+      {"init_lora_weights", 3}};
+  for (const auto& [key, value] : rows) {
+    write_changed_adapter(folder.path(), key, value);
+    try {
+      LoraAdapter::load(folder.path(), golden_model("llama"));
+      ADD_FAILURE() << "accepted: " << key << " " << value.dump();
+    } catch (const InputError& error) {
+      const std::string message = error.what();
+      EXPECT_NE(message.find(key), std::string::npos) << message;
+      EXPECT_EQ(message.find('\n'), std::string::npos) << message;
+    }
+  }
+}
+
+// fan_in_fan_out is put right by PEFT where it does not fit the layer: the weights stand the same way round always.
+TEST(Lora, WhatDoesNotMatterIsRead) {
+  const torch::NoGradGuard no_grad;
+  const TemporaryFolder folder;
+  const auto expected = io::read_safetensors(golden_folder("lora_llama") / "expected.safetensors").tensors.at("logits");
+  const std::vector<std::pair<const char*, nlohmann::json>> rows = {
+      {"fan_in_fan_out", true},           {"init_lora_weights", false}, {"init_lora_weights", "gaussian"},
+      {"init_lora_weights", "eva"},       {"rank_pattern", nullptr},    {"init_lora_weights", nullptr},
+      {"init_lora_weights", "orthogonal"}};
+  for (const auto& [key, value] : rows) {
+    write_changed_adapter(folder.path(), key, value);
+    const auto model = golden_model("llama");
+    const auto adapter = LoraAdapter::load(folder.path(), model);
+    EXPECT_LT(max_difference(model->logits(lora_batch()), expected), 2e-5) << key << " " << value.dump();
+  }
+}
+
+TEST(Lora, AlphaIsThatOfPeftWhereTheFileHasNone) {
+  const TemporaryFolder folder;
+  write_changed_adapter(folder.path(), "lora_alpha", nullptr);
+  const auto adapter = LoraAdapter::load(folder.path(), golden_model("llama"));
+  EXPECT_EQ(adapter->options().rank, 3);
+  EXPECT_EQ(adapter->options().alpha, 8);
 }
 
 TEST(Lora, AdapterOfAnotherModelIsRefused) {

@@ -85,6 +85,12 @@ TEST(HfConfig, RefusesByNameWhatIsNotComputed) {
             std::string::npos);
   EXPECT_NE(message_of(with("quantization_config", {{"bits", 4}})).find("quantization_config"), std::string::npos);
   auto mistral = nlohmann::json::parse(with("model_type", "mistral"));
+  EXPECT_NE(message_of(mistral.dump()).find("sliding_window 4096"), std::string::npos);  // what an absent key means
+  mistral["max_position_embeddings"] = 4096;
+  EXPECT_EQ(message_of(mistral.dump()), "");
+  mistral["max_position_embeddings"] = 131072;
+  mistral["sliding_window"] = nullptr;
+  EXPECT_EQ(message_of(mistral.dump()), "");
   mistral["sliding_window"] = 4096;
   EXPECT_NE(message_of(mistral.dump()).find("sliding_window 4096"), std::string::npos);
   mistral["sliding_window"] = 131072;  // as wide as the context

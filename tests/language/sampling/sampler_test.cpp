@@ -112,6 +112,25 @@ TEST(Sampler, ATinyTemperatureIsGreedy) {
   EXPECT_EQ(drawn.log_probs.abs().max().item<float>(), 0);
 }
 
+// 1 / temperature is no float any more; what is forbidden has a probability of 0 all the same.
+TEST(Sampler, AHugeTemperatureIsUniformOverWhatIsAllowed) {
+  torch::Tensor logits = random_logits(1, 300);
+  logits.slice(1, 2, 140).fill_(-kInfinity);
+  logits.slice(1, 141, 300).fill_(-kInfinity);
+  for (const double temperature : {1e20, 1e35, 1e46, 1e300}) {
+    SCOPED_TRACE(temperature);
+    const Sampler sampler({.temperature = temperature}, {140});
+    for (std::int64_t step = 0; step < 20; ++step) {
+      for (const bool forbid : {false, true}) {
+        const SampledTokens drawn = sampler.sample(logits, draws_of(1, step, forbid));
+        const auto id = drawn.ids.item<std::int64_t>();
+        EXPECT_TRUE(id == 0 || id == 1 || (id == 140 && !forbid)) << id;
+        EXPECT_NEAR(drawn.log_probs.item<float>(), forbid ? -std::log(2.f) : -std::log(3.f), 1e-5);
+      }
+    }
+  }
+}
+
 TEST(Sampler, TheBatchDoesNotMatter) {
   const torch::Tensor logits = random_logits(9, 700);
   const SamplingOptions options{.temperature = 0.9, .top_p = 0.95, .seed = 3};
@@ -188,7 +207,8 @@ TEST(Sampler, RefusesWhatDoesNotFit) {
        {SamplingOptions{.temperature = -1}, SamplingOptions{.temperature = std::nan("")}, SamplingOptions{.top_k = -1},
         SamplingOptions{.top_p = 0}, SamplingOptions{.top_p = 1.5}, SamplingOptions{.min_p = 2},
         SamplingOptions{.max_new_tokens = 0}, SamplingOptions{.max_new_tokens = 2, .min_new_tokens = 3},
-        SamplingOptions{.loop_repeats = 1}, SamplingOptions{.stop_strings = {""}}}) {
+        SamplingOptions{.temperature = std::numeric_limits<double>::infinity()}, SamplingOptions{.loop_repeats = 1},
+        SamplingOptions{.stop_strings = {""}}}) {
     EXPECT_THROW(check_sampling_options(options), ConfigError);
   }
   EXPECT_NO_THROW(check_sampling_options({}));
