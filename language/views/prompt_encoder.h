@@ -25,7 +25,8 @@ class PromptEncoder {
   std::vector<std::int64_t> text(std::string_view text) const;  // nothing around it
   std::vector<std::int64_t> document(
       std::string_view text) const;  // what a base model expects: with BOS where it has one
-  // What an assistant writes, and the token that ends its turn.
+  // What an assistant writes, and the tokenizer's end token, which generation stops at. Of a base model with a chat
+  // template that is another token than the one that ends a turn there.
   std::vector<std::int64_t> completion(std::string_view text) const;
   std::string decode(std::span<const std::int64_t> tokens) const;  // without special tokens
 
