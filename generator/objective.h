@@ -20,8 +20,8 @@ torch::Tensor class_balance_loss(const torch::Tensor& teacher, double temperatur
 torch::Tensor activation_loss(const torch::Tensor& features);
 
 // Mean absolute differences of neighbours in four directions (vertical, horizontal, both diagonals), summed.
-// images [N, C, H, W].
-torch::Tensor total_variation_loss(const torch::Tensor& images);
+// pixels [N, C, H, W].
+torch::Tensor total_variation_loss(const torch::Tensor& pixels);
 
 // The adversarial term: low where teacher and student disagree.
 //   kl  -mean_b T^2 KL(teacher || student)      js  1 - clamp(mean_b JS, 0, 1)      l1  -mean_b mean_c |student -
