@@ -252,9 +252,7 @@ struct RolloutOptions {
       return {{"keep", "'accepted' hides what was rejected from 'adversarial_prefix', which learns from all it wrote"}};
     }
     if (!learn_only.empty()) return {{"learn_only", "leaves 'adversarial_prefix' nothing of what it wrote"}};
-    const bool whole = sampling.temperature > 0 && sampling.top_k == 0 && sampling.top_p == 1 && sampling.min_p == 0 &&
-                       sampling.min_new_tokens == 0;
-    if (!whole) {
+    if (!(sampling.temperature > 0) || !language::cuts_nothing(sampling)) {
       return {{"adversarial_prefix",
                "needs draws from the whole distribution: in 'sampling', a temperature above 0 and no top_k, top_p, "
                "min_p or min_new_tokens"}};

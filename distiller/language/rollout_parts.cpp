@@ -32,8 +32,9 @@ std::int64_t readable_words(const RunModels& models, const language::ModelMixtur
 bool teachers_states_serve(const DistillLanguageModel& options, const RunModels& models) {
   const bool gets_siblings =
       options.rollout.group > 1 && !std::holds_alternative<generator::NoVerifier>(options.rollout.verifier);
-  const bool asked = options.loss.compares() || options.ramps.window_low != curriculum::Ramp{.from = 0, .to = 0} ||
-                     options.ramps.window_high != curriculum::Ramp{};
+  const curriculum::RolloutRampOptions whole;  // the window that keeps all asks nobody
+  const bool asked = options.loss.compares() || options.ramps.window_low != whole.window_low ||
+                     options.ramps.window_high != whole.window_high;
   return asked && options.rollout.learn_only.empty() && !gets_siblings &&
          options.rollout.author == generator::Author::kTeacher && !options.rollout.adversarial_prefix &&
          std::holds_alternative<FrozenTeacher>(options.teacher.weights) && models.shared_vocabulary &&

@@ -55,10 +55,14 @@ struct SamplingOptions {
   bool operator==(const SamplingOptions&) const = default;
 };
 
+// Whether every token may be drawn, at any step.
+inline bool cuts_nothing(const SamplingOptions& options) {
+  return options.top_k == 0 && options.top_p == 1 && options.min_p == 0 && options.min_new_tokens == 0;
+}
+
 // Whether what is drawn from is the model's own distribution, as it is.
 inline bool samples_the_model(const SamplingOptions& options) {
-  return options.temperature == 1 && options.top_k == 0 && options.top_p == 1 && options.min_p == 0 &&
-         options.min_new_tokens == 0;
+  return options.temperature == 1 && cuts_nothing(options);
 }
 
 }  // namespace drystill::language
